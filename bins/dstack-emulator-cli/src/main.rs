@@ -1,0 +1,2 @@
+//! dstack-emulator-cli
+fn main() {}

@@ -1,0 +1,2 @@
+//! dstack-vmmctl
+fn main() {}
