@@ -1,7 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod catalogue;
+mod evaluate;
 mod finding;
 mod fix;
+mod hint;
+pub mod render;
+mod report;
+mod report_set;
+pub mod text;
 
-pub use finding::{CheckId, Evidence, Finding, Status};
+pub use catalogue::{Catalogue, CatalogueError, CheckDef};
+pub use evaluate::Evaluation;
+pub use finding::{CheckId, Evidence, Finding, MAX_EXCERPT, Status};
 pub use fix::Fix;
+pub use hint::{Hint, Hinted};
+pub use report::{Counts, Report, Verdict};
+pub use report_set::{CheckSummary, HostStatus, MergeError, ReportSet};

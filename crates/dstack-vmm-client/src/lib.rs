@@ -2,9 +2,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod api;
+pub mod app_compose;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod config;
+pub mod deploy;
+pub mod discovery;
+pub mod env;
 pub mod error;
+pub mod ids;
 pub mod version;
 pub mod vm;
 

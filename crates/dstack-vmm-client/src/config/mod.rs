@@ -1,0 +1,1 @@
+//! `vmm.toml`, the configuration of a VMM host: model, lint and edits.

@@ -1,0 +1,1 @@
+//! The environment of an app: reading it, sealing it, and checking the key it is sealed to.

@@ -1,0 +1,1 @@
+//! App id, instance id and MAC addresses.
