@@ -1,0 +1,269 @@
+//! Reports for terminals.
+//!
+//! One line a finding with a symbol, a word, the title and the id; below it, for everything that did not pass, what
+//! was seen and expected, what it rests on and what to do. The text is safe to print whatever the hosts wrote into
+//! their logs: see [`text`](crate::text).
+
+use super::sgr::{Look, paint};
+use super::{Style, shown, shown_line};
+use crate::text::{columns, wrap};
+use crate::{Counts, Evidence, Finding, Fix, Report, ReportSet, Status};
+
+/// Columns before a title and before the details: margin, symbol, status word.
+const INDENT: usize = 13;
+/// The narrowest width that is laid out for; a terminal that says less is not believed.
+const MIN_WIDTH: usize = 40;
+
+/// The report as text, ending in a newline.
+///
+/// ```
+/// use dstack_check::{Finding, Report, render};
+///
+/// let report = Report::new("host-1", [Finding::pass("host.kvm.device", "/dev/kvm is there")]);
+/// let text = render::terminal::report(&report, &render::Style::new());
+/// assert_eq!(text, "host-1\n\n  ✓ pass     /dev/kvm is there  host.kvm.device\n\nok: 1 pass\n");
+/// ```
+pub fn report(report: &Report, style: &Style) -> String {
+    let mut page = Page::new(style);
+    page.report(report);
+    page.out
+}
+
+/// The reports one after the other, then check by check the hosts on which not all is well, then the verdict over all.
+pub fn set(set: &ReportSet, style: &Style) -> String {
+    let mut page = Page::new(style);
+    for report in set.reports() {
+        page.report(report);
+        page.line("");
+    }
+    page.set_summary(set);
+    page.out
+}
+
+/// One finding as text, with its details, ending in a newline: for programs that show findings as they come.
+pub fn finding(finding: &Finding, style: &Style) -> String {
+    let mut page = Page::new(style);
+    page.finding(finding, None);
+    page.out
+}
+
+struct Page<'a> {
+    style: &'a Style,
+    width: Option<usize>,
+    out: String,
+}
+
+impl<'a> Page<'a> {
+    fn new(style: &'a Style) -> Self {
+        Self { style, width: style.width.map(|width| width.max(MIN_WIDTH)), out: String::new() }
+    }
+
+    fn paint(&self, look: Look, text: &str) -> String {
+        paint(self.style.colour, look, text)
+    }
+
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text.trim_end_matches(' '));
+        self.out.push('\n');
+    }
+
+    fn report(&mut self, report: &Report) {
+        let subject = self.paint(Look::Bold, &shown_line(report.subject()));
+        self.line(&subject);
+        for (key, value) in report.meta() {
+            let fact = format!("  {}: {}", shown_line(key), shown_line(value));
+            let fact = self.paint(Look::Dim, &fact);
+            self.line(&fact);
+        }
+        self.line("");
+        for (layer, findings) in by_layer(report.findings()) {
+            if !layer.is_empty() {
+                let heading = self.paint(Look::Bold, &shown_line(layer));
+                self.line(&heading);
+            }
+            if self.style.fold_passes {
+                self.folded(&findings);
+            }
+            for finding in findings {
+                if !(self.style.fold_passes && is_quiet(finding)) {
+                    self.finding(finding, report.root_cause(finding));
+                }
+            }
+            self.line("");
+        }
+        let verdict = report.verdict();
+        let word = self.paint(Look::of_verdict(verdict), verdict.word());
+        self.line(&format!("{word}: {}", report.counts()));
+    }
+
+    /// One line for the passed and one for the not applicable checks of a layer.
+    fn folded(&mut self, findings: &[&Finding]) {
+        for status in [Status::Pass, Status::NotApplicable] {
+            let count = findings.iter().filter(|finding| finding.status == status).count();
+            if count > 0 {
+                let noun = if count == 1 { "check" } else { "checks" };
+                let start = self.start(&status);
+                self.line(&format!("{start}{count} {noun}"));
+            }
+        }
+    }
+
+    /// Margin, symbol and word of a status: [`INDENT`] columns.
+    fn start(&self, status: &Status) -> String {
+        let word = if matches!(status, Status::NotApplicable) { "n/a" } else { status.word() };
+        let mark = format!("{} {word}", self.style.symbols.of(status));
+        let gap = " ".repeat(INDENT.saturating_sub(2 + columns(&mark)));
+        format!("  {}{gap}", self.paint(Look::of_status(status), &mark))
+    }
+
+    fn finding(&mut self, finding: &Finding, root: Option<&Finding>) {
+        let start = self.start(&finding.status);
+        let title = shown_line(&finding.title);
+        let id = shown_line(finding.id.as_str());
+        let painted_id = self.paint(Look::Dim, &id);
+        let fits = |width| INDENT + columns(&title) + 2 + columns(&id) <= width;
+        if self.width.is_none_or(fits) {
+            self.line(&format!("{start}{title}  {painted_id}"));
+        } else {
+            let mut start = start;
+            for line in wrap(&title, self.room(INDENT)) {
+                self.line(&format!("{start}{line}"));
+                start = " ".repeat(INDENT);
+            }
+            self.line(&format!("{start}{painted_id}"));
+        }
+        match &finding.status {
+            Status::Unknown { why } => self.labelled("why", why),
+            Status::Skipped { because } => self.labelled("because", &reason(because, root)),
+            _ => {}
+        }
+        if finding.status != Status::Pass || self.style.details_of_passes {
+            self.details(finding);
+        }
+        // A fix on a passed check is advice, and advice is shown.
+        if let Some(fix) = &finding.fix {
+            self.fix(fix);
+        }
+    }
+
+    fn details(&mut self, finding: &Finding) {
+        if let Some(expected) = &finding.expected {
+            self.labelled("expected", expected);
+        }
+        if let Some(observed) = &finding.observed {
+            self.labelled("observed", observed);
+        }
+        for Evidence { source, excerpt } in &finding.evidence {
+            self.labelled("seen in", source);
+            if excerpt.trim().is_empty() {
+                continue;
+            }
+            let bar = self.paint(Look::Dim, "|");
+            for line in wrap(&shown(excerpt), self.room(INDENT + 4)) {
+                self.line(&format!("{:INDENT$}  {bar} {line}", ""));
+            }
+        }
+    }
+
+    fn fix(&mut self, fix: &Fix) {
+        self.labelled(if fix.only_a_hint { "try" } else { "fix" }, &fix.action);
+        for command in &fix.commands {
+            for line in shown(command).split('\n') {
+                let line = self.paint(Look::Cyan, line);
+                self.line(&format!("{:INDENT$}    {line}", ""));
+            }
+        }
+        if let Some(link) = &fix.link {
+            // An address is copied like a command, so it is not wrapped either.
+            self.line(&format!("{:INDENT$}more: {}", "", shown_line(link)));
+        }
+    }
+
+    /// `label: text`, wrapped with the further lines under the text.
+    fn labelled(&mut self, label: &str, text: &str) {
+        let hang = columns(label) + 2;
+        let mut start = format!("{label}: ");
+        for line in wrap(&shown(text), self.room(INDENT + hang)) {
+            self.line(&format!("{:INDENT$}{start}{line}", ""));
+            start = " ".repeat(hang);
+        }
+    }
+
+    fn room(&self, used: usize) -> Option<usize> {
+        self.width.map(|width| width.saturating_sub(used).max(16))
+    }
+
+    fn set_summary(&mut self, set: &ReportSet) {
+        let heading = self.paint(Look::Bold, "all hosts");
+        self.line(&heading);
+        let mut troubled = 0;
+        for row in set.summary() {
+            if row.hosts.iter().all(|host| is_quiet_status(host.status)) {
+                continue;
+            }
+            troubled += 1;
+            let start = self.start(row.worst());
+            self.line(&format!("{start}{}", shown_line(row.id.as_str())));
+            for (word, hosts) in by_word(row.hosts.iter().map(|host| (host.status.word(), host.subject))) {
+                self.labelled(word, &hosts.join(", "));
+            }
+        }
+        if troubled == 0 {
+            self.line("  nothing to report");
+        }
+        self.line("");
+        let verdict = set.verdict();
+        let word = self.paint(Look::of_verdict(verdict), verdict.word());
+        let verdicts = by_word(set.reports().iter().map(|report| (report.verdict().word(), report.subject())));
+        let hosts: Vec<String> =
+            verdicts.iter().map(|(word, hosts)| format!("{} {word}", hosts.len())).collect();
+        let count = set.reports().len();
+        let noun = if count == 1 { "host" } else { "hosts" };
+        let all: Counts = set.counts();
+        self.line(&format!("{word}: {count} {noun} ({}); {all}", hosts.join(", ")).replace(" ()", ""));
+    }
+}
+
+/// What a skipped finding says: the parent and how it ended, and the beginning of the chain where that is another one.
+fn reason(because: &str, root: Option<&Finding>) -> String {
+    match root {
+        None => because.to_owned(),
+        Some(root) if root.id.as_str() == because => format!("{because} ({})", root.status.word()),
+        Some(root) => format!("{because} (skipped), first of all {} ({})", root.id, root.status.word()),
+    }
+}
+
+fn is_quiet(finding: &Finding) -> bool {
+    is_quiet_status(&finding.status) && finding.fix.is_none()
+}
+
+fn is_quiet_status(status: &Status) -> bool {
+    matches!(status, Status::Pass | Status::NotApplicable)
+}
+
+/// The findings by layer, layers in the order of their first finding, findings in their own order.
+pub(super) fn by_layer(findings: &[Finding]) -> Vec<(&str, Vec<&Finding>)> {
+    let mut layers: Vec<(&str, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        let layer = finding.layer.as_deref().unwrap_or("");
+        match layers.iter_mut().find(|(name, _)| *name == layer) {
+            Some((_, members)) => members.push(finding),
+            None => layers.push((layer, vec![finding])),
+        }
+    }
+    layers
+}
+
+/// The hosts by word, words in the order of their first host.
+pub(super) fn by_word<'a>(
+    pairs: impl Iterator<Item = (&'static str, &'a str)>,
+) -> Vec<(&'static str, Vec<&'a str>)> {
+    let mut words: Vec<(&'static str, Vec<&str>)> = Vec::new();
+    for (word, host) in pairs {
+        match words.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, hosts)) => hosts.push(host),
+            None => words.push((word, vec![host])),
+        }
+    }
+    words
+}
