@@ -1,7 +1,6 @@
 //! The hash functions of dstack's formats, each over the concatenation of its parts.
 
 use ring::digest;
-use tiny_keccak::Hasher as _;
 
 use crate::{Digest32, Digest48};
 

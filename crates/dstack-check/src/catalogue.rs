@@ -1,120 +1,8 @@
-//! The list of the checks a crate knows: what each asks, what it stands on, what it needs.
+//! The list of the checks a crate knows, in an order in which they can be carried out.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::{CheckId, Finding};
-
-/// What a check is, before anything was looked at. Meant for `const` tables.
-///
-/// ```
-/// use dstack_check::CheckDef;
-///
-/// const CHECKS: &[CheckDef] = &[
-///     CheckDef::new("vmm.reach.socket", "the VMM's socket exists").layer("reach"),
-///     CheckDef::new("vmm.reach.version", "the VMM says its version")
-///         .layer("reach")
-///         .parents(&["vmm.reach.socket"])
-///         .needs("the right to open the socket")
-///         .why("which calls and settings exist depends on the version"),
-/// ];
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CheckDef {
-    /// The stable dotted name, see [`CheckId`].
-    pub id: &'static str,
-    /// What is true when the check passes, as a short statement.
-    pub title: &'static str,
-    /// The part of the system the check is about. Empty for none.
-    pub layer: &'static str,
-    /// The ids of the checks this one stands on. It is skipped when one of them fails or cannot be told.
-    pub parents: &'static [&'static str],
-    /// What carrying the check out needs: a permission, a kernel module, a network. Empty for nothing.
-    pub needs: &'static str,
-    /// Why the answer matters, as one sentence without a full stop. Empty where the title says it.
-    pub why: &'static str,
-}
-
-impl CheckDef {
-    /// A check with this id and title, in no layer, with no parents.
-    pub const fn new(id: &'static str, title: &'static str) -> Self {
-        Self { id, title, layer: "", parents: &[], needs: "", why: "" }
-    }
-
-    /// Names the part of the system the check is about.
-    #[must_use]
-    pub const fn layer(mut self, layer: &'static str) -> Self {
-        self.layer = layer;
-        self
-    }
-
-    /// Names the checks this one stands on, replacing those named before.
-    #[must_use]
-    pub const fn parents(mut self, parents: &'static [&'static str]) -> Self {
-        self.parents = parents;
-        self
-    }
-
-    /// Says what carrying the check out needs.
-    #[must_use]
-    pub const fn needs(mut self, needs: &'static str) -> Self {
-        self.needs = needs;
-        self
-    }
-
-    /// Says why the answer matters.
-    #[must_use]
-    pub const fn why(mut self, why: &'static str) -> Self {
-        self.why = why;
-        self
-    }
-
-    /// The id as the type findings carry.
-    pub const fn check_id(&self) -> CheckId {
-        CheckId::from_static(self.id)
-    }
-
-    /// A finding of this check that passed.
-    pub fn pass(&self) -> Finding {
-        self.about(Finding::pass(self.id, self.title))
-    }
-
-    /// A finding of this check with a warning.
-    pub fn warn(&self) -> Finding {
-        self.about(Finding::warn(self.id, self.title))
-    }
-
-    /// A finding of this check that failed.
-    pub fn fail(&self) -> Finding {
-        self.about(Finding::fail(self.id, self.title))
-    }
-
-    /// A finding of this check that could not be told, and why.
-    pub fn unknown(&self, why: impl Into<String>) -> Finding {
-        self.about(Finding::unknown(self.id, self.title, why))
-    }
-
-    /// A finding of this check that was not tried, and what stood in the way.
-    pub fn skipped(&self, because: impl Into<String>) -> Finding {
-        self.about(Finding::skipped(self.id, self.title, because))
-    }
-
-    /// A finding of this check that does not arise here.
-    pub fn not_applicable(&self) -> Finding {
-        self.about(Finding::not_applicable(self.id, self.title))
-    }
-
-    /// The finding with this check's layer and parents, where it has none of its own.
-    pub(crate) fn about(&self, mut finding: Finding) -> Finding {
-        if finding.layer.is_none() && !self.layer.is_empty() {
-            finding.layer = Some(self.layer.into());
-        }
-        if finding.parents.is_empty() {
-            finding.parents = self.parents.iter().copied().map(CheckId::from_static).collect();
-        }
-        finding
-    }
-}
+use crate::CheckDef;
 
 /// What is wrong with a list of checks. It is a mistake in a program, best caught by a test of the crate that has the list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -203,8 +91,9 @@ impl Catalogue {
             }
             parents.push(row);
         }
-        let order = dependency_order(&parents)
-            .map_err(|path| CatalogueError::Cycle { path: path.iter().map(|&at| declared[at].id).collect() })?;
+        let order = dependency_order(&parents).map_err(|path| CatalogueError::Cycle {
+            path: path.iter().map(|&at| declared[at].id).collect(),
+        })?;
         let checks: Vec<CheckDef> = order.into_iter().map(|at| declared[at]).collect();
         let position = checks.iter().enumerate().map(|(at, check)| (check.id, at)).collect();
         Ok(Self { checks, position })
@@ -254,7 +143,8 @@ impl Catalogue {
         let mut wanted = BTreeSet::new();
         let mut open = Vec::new();
         for id in ids {
-            let at = *self.position.get(id).ok_or_else(|| CatalogueError::NoSuchCheck { id: id.to_owned() })?;
+            let at =
+                *self.position.get(id).ok_or_else(|| CatalogueError::NoSuchCheck { id: id.to_owned() })?;
             open.push(at);
         }
         while let Some(at) = open.pop() {
@@ -327,6 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::CheckId;
 
     const A: CheckDef = CheckDef::new("t.a", "a holds").layer("one");
     const B: CheckDef = CheckDef::new("t.b", "b holds").layer("two").parents(&["t.a"]);

@@ -195,7 +195,8 @@ mod tests {
             ]
         );
         assert_eq!(
-            statuses(|check| if check.id == "t.mid" { check.unknown("no right") } else { check.pass() })[1..3],
+            statuses(|check| if check.id == "t.mid" { check.unknown("no right") } else { check.pass() })
+                [1..3],
             ["t.mid unknown: no right", "t.leaf skipped: t.mid"]
         );
     }
@@ -220,10 +221,7 @@ mod tests {
     #[test]
     fn an_answer_to_another_question_is_no_answer() {
         let answers = statuses(|_| Finding::pass("t.root", "root"));
-        assert_eq!(
-            answers[..2],
-            ["t.root pass", "t.mid unknown: the check answered for `t.root` instead"]
-        );
+        assert_eq!(answers[..2], ["t.root pass", "t.mid unknown: the check answered for `t.root` instead"]);
     }
 
     #[test]
@@ -250,10 +248,8 @@ mod tests {
         let leaf = report.get("t.leaf").unwrap();
         assert_eq!(report.root_cause(leaf).unwrap().id.as_str(), "t.root");
         assert!(report.root_cause(report.get("t.root").unwrap()).is_none());
-        let circle = Report::new(
-            "host",
-            [Finding::skipped("t.a", "a", "t.b"), Finding::skipped("t.b", "b", "t.a")],
-        );
+        let circle =
+            Report::new("host", [Finding::skipped("t.a", "a", "t.b"), Finding::skipped("t.b", "b", "t.a")]);
         assert!(circle.root_cause(&circle.findings()[0]).is_some());
         let free = Report::new("host", [Finding::skipped("t.a", "a", "not asked for")]);
         assert!(free.root_cause(&free.findings()[0]).is_none());

@@ -144,6 +144,10 @@ pub struct Evidence {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "What one check found: the answer, what it rests on, and what to do.")
+)]
 #[non_exhaustive]
 pub struct Finding {
     /// Which check this is.

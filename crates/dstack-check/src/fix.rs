@@ -13,6 +13,12 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        description = "What to do about a finding: one sentence, the commands that do it, and where to read on."
+    )
+)]
 #[non_exhaustive]
 pub struct Fix {
     /// What to do, as one imperative sentence without a full stop.

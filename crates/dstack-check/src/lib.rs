@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod catalogue;
+mod definition;
 mod evaluate;
 mod finding;
 mod fix;
@@ -10,7 +11,8 @@ mod report;
 mod report_set;
 pub mod text;
 
-pub use catalogue::{Catalogue, CatalogueError, CheckDef};
+pub use catalogue::{Catalogue, CatalogueError};
+pub use definition::CheckDef;
 pub use evaluate::Evaluation;
 pub use finding::{CheckId, Evidence, Finding, MAX_EXCERPT, Status};
 pub use fix::Fix;

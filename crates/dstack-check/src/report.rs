@@ -10,12 +10,15 @@ use crate::{Finding, Status};
 /// The answer over all findings. Verdicts are ordered by weight, so that the verdict of several reports is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "The answer over all findings."))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Everything asked was answered with a pass, or does not arise here. Also the verdict over no finding at all:
-    /// nothing speaks against the subject. Who must have certain answers asks for them with [`Report::get`].
+    /// nothing speaks against the subject. Who must have certain answers looks for them with [`Report::get`].
+    #[cfg_attr(feature = "schema", schemars(description = "Everything asked passed or does not arise here."))]
     Ok,
     /// As [`Verdict::Ok`], with at least one warning.
+    #[cfg_attr(feature = "schema", schemars(description = "As `ok`, with at least one warning."))]
     Warnings,
     /// Nothing failed, but at least one question has no answer: a finding is unknown or skipped.
     Undetermined,

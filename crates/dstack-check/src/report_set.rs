@@ -61,7 +61,11 @@ impl CheckSummary<'_> {
     /// The most severe status over the hosts.
     pub fn worst(&self) -> &Status {
         // A summary is made from a finding, so it has at least one host.
-        self.hosts.iter().map(|host| host.status).max_by_key(|status| status.severity()).unwrap_or(&Status::Pass)
+        self.hosts
+            .iter()
+            .map(|host| host.status)
+            .max_by_key(|status| status.severity())
+            .unwrap_or(&Status::Pass)
     }
 }
 
@@ -169,7 +173,10 @@ mod tests {
 
     #[test]
     fn the_summary_keeps_the_order_and_the_worst_of_a_host() {
-        let a = Report::new("a", [Finding::pass("t.x", "x"), Finding::warn("t.x", "x"), Finding::pass("t.y", "y")]);
+        let a = Report::new(
+            "a",
+            [Finding::pass("t.x", "x"), Finding::warn("t.x", "x"), Finding::pass("t.y", "y")],
+        );
         let b = Report::new("b", [Finding::fail("t.z", "z"), Finding::not_applicable("t.x", "x")]);
         let set = ReportSet::merge([a, b]).unwrap();
         let lines: Vec<String> = set
@@ -199,7 +206,8 @@ mod tests {
         let report = prop::collection::vec(finding, 0..4);
         prop::collection::vec(report, 0..3).prop_map(move |reports| {
             let reports = reports.into_iter().enumerate();
-            ReportSet::merge(reports.map(|(at, findings)| Report::new(format!("{prefix}{at}"), findings))).unwrap()
+            ReportSet::merge(reports.map(|(at, findings)| Report::new(format!("{prefix}{at}"), findings)))
+                .unwrap()
         })
     }
 

@@ -66,8 +66,40 @@ fn escape(text: &str, allowed: fn(char) -> bool) -> Cow<'_, str> {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             // Writing to a String cannot fail.
-            _ if u32::from(c) < 0x100 => drop(write!(out, "\\x{:02x}", u32::from(c))),
-            _ => drop(write!(out, "\\u{{{:x}}}", u32::from(c))),
+            _ => {
+                let code = u32::from(c);
+                let _ =
+                    if code < 0x100 { write!(out, "\\x{code:02x}") } else { write!(out, "\\u{{{code:x}}}") };
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// JSON text with the deceptive characters inside its strings written as `\\u` escapes, which mean the same.
+///
+/// JSON writers escape what is below U+0020 only; this adds DEL, C1 and the characters that reorder text, so that a
+/// document can be shown in a terminal.
+///
+/// ```
+/// assert_eq!(dstack_check::text::escape_json("\"a\u{202e}b\""), r#""a\u202eb""#);
+/// ```
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    // The structure of JSON is plain ASCII, so any other character stands inside a string. Line breaks and tabs can
+    // only be layout, since inside strings the writer has escaped them.
+    let layout = |c: char| matches!(c, '\n' | '\r' | '\t');
+    if json.chars().all(|c| layout(c) || !is_deceptive(c)) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if layout(c) || !is_deceptive(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\u{unit:04x}");
         }
     }
     Cow::Owned(out)
@@ -119,7 +151,7 @@ fn wrap_line(mut rest: &str, width: usize, lines: &mut Vec<String>) {
             return;
         };
         // A break after leading spaces alone would give an empty line, so a space counts only behind a word.
-        let space = rest[..limit].trim_end().rfind(' ').filter(|&at| !rest[..at].trim().is_empty());
+        let space = rest[..limit].rfind(' ').filter(|&at| !rest[..at].trim().is_empty());
         let space = if rest[limit..].starts_with(' ') { Some(limit) } else { space };
         let (line, next) = match space {
             Some(at) => (&rest[..at], rest[at..].trim_start_matches(' ')),

@@ -1,6 +1,11 @@
-//! Why a call failed.
+//! Why a call failed, and what to do about it.
 
 use std::time::Duration;
+
+mod api_failure;
+mod hint;
+
+pub use api_failure::ApiFailure;
 
 /// The result of a call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -13,13 +18,27 @@ pub enum ConnectFailure {
     NoSocket,
     /// Nothing listens there.
     Refused,
+    /// There is a file of this name, and it is no socket.
+    NotASocket,
     /// The socket file may not be opened by this user.
     PermissionDenied,
     /// The host name has no address.
     Dns,
+    /// No way leads to the host.
+    Unreachable,
     /// No answer in time.
     TimedOut,
-    /// The server's certificate was not accepted, or it does not speak TLS.
+    /// The server does not speak TLS.
+    NotTls,
+    /// The server's certificate is signed by nobody that is trusted here.
+    UntrustedCertificate,
+    /// The server's certificate is for another name.
+    WrongName,
+    /// The server's certificate is expired, or not valid yet.
+    ExpiredCertificate,
+    /// There are no certificate authorities to verify a certificate with.
+    NoRoots,
+    /// Anything else about TLS.
     Tls,
     /// Anything else.
     Other,
@@ -36,6 +55,8 @@ pub enum Error {
         endpoint: String,
         /// What is wrong with it.
         reason: String,
+        /// What to write instead.
+        hint: Option<String>,
     },
     /// The request would be refused, so it was not sent.
     #[error("{what}")]
@@ -76,6 +97,29 @@ pub enum Error {
         /// The system's words.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something answered that does not speak HTTP, or not the HTTP this client reads.
+    #[error("the answer of {endpoint} to {method} is not HTTP")]
+    NotHttp {
+        /// The endpoint.
+        endpoint: String,
+        /// The method.
+        method: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server sends its callers elsewhere. It is not followed: the credentials are for this endpoint alone.
+    #[error("{endpoint} redirects {method} with status {status} to {}", location.as_deref().unwrap_or("an unnamed place"))]
+    Redirected {
+        /// The endpoint.
+        endpoint: String,
+        /// The method.
+        method: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// The `Location` header.
+        location: Option<String>,
     },
     /// The server wants other credentials, or any.
     #[error("{endpoint} refused the credentials for {method}")]
@@ -149,11 +193,40 @@ pub enum Error {
 impl Error {
     /// Whether the server may have carried the call out although it failed here.
     ///
-    /// After such an error a call that must not be repeated has to be looked up first.
+    /// After such an error a call that must not be repeated has to be looked up first. An answer of a proxy that it could
+    /// not finish (status 500 and up) counts: what stood behind it may have done the work.
     pub fn may_have_happened(&self) -> bool {
-        matches!(
-            self,
-            Self::Timeout { .. } | Self::Interrupted { .. } | Self::Undecodable { .. } | Self::TooLarge { .. }
-        )
+        match self {
+            Self::Timeout { .. }
+            | Self::Interrupted { .. }
+            | Self::NotHttp { .. }
+            | Self::Undecodable { .. }
+            | Self::TooLarge { .. } => true,
+            Self::UnexpectedStatus { status, .. } => *status >= 500,
+            Self::InvalidEndpoint { .. }
+            | Self::InvalidRequest { .. }
+            | Self::Connect { .. }
+            | Self::Redirected { .. }
+            | Self::Unauthorized { .. }
+            | Self::Api { .. }
+            | Self::NoSuchVm { .. } => false,
+        }
+    }
+
+    /// What the server's words mean, where they are known ones.
+    ///
+    /// The server has no error codes; this reads its texts, which change between versions. `None` is therefore no proof
+    /// of anything.
+    pub fn api_failure(&self) -> Option<ApiFailure> {
+        match self {
+            Self::Api { message, .. } => ApiFailure::classify(message),
+            Self::NoSuchVm { .. } => Some(ApiFailure::VmNotFound),
+            _ => None,
+        }
+    }
+
+    /// Whether it says that the VM does not exist.
+    pub fn is_no_such_vm(&self) -> bool {
+        self.api_failure() == Some(ApiFailure::VmNotFound)
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use dstack_check::{Hint, Hinted};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
 use crate::event_log::{Entry, EntryError};
@@ -62,8 +63,20 @@ pub enum EventLogError {
     },
 }
 
+impl Hinted for EventLogError {
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NotAnArray(_) => Some(Hint::from(
+                "pass the value of `event_log`: a JSON array, which stands as a text in the agent's answer",
+            )),
+            Self::TooLong { .. } | Self::TooManyEntries { .. } | Self::Entry { .. } => None,
+        }
+    }
+}
+
 /// The members of an entry as they stand in the log. Others are ignored.
 #[derive(serde::Deserialize)]
+#[serde(expecting = "an event log entry")]
 pub(super) struct Members<'a> {
     pub(super) imr: u64,
     pub(super) event_type: u64,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::event_log::{Entry, Event, EventError, EventLog, EventName, KeyProvider};
+use crate::event_log::{DigestVersion, Entry, Event, EventError, EventLog, EventName, KeyProvider, Rtmr};
 use crate::{Digest32, Id20};
 
 /// Who could have measured an RTMR3 event, by its place in the log.
@@ -52,14 +52,32 @@ pub enum OrderProblem {
         /// The event that should have come after it.
         after: EventName,
     },
-    /// Before `system-ready`, there is an event that is not one of dstack's.
+    /// A boot that came to its end did not write this event.
+    Missing {
+        /// The event.
+        name: EventName,
+    },
+    /// An event whose name goes on with `:` after that of one of dstack's. In version 1, the hashed bytes of
+    /// `compose-hash` with a payload that begins with `:` are those of an event `compose-hash:`; whoever hands out the
+    /// log can hide an event so.
+    Disguised {
+        /// The entry, from 0.
+        index: usize,
+        /// The name it shows.
+        shown: String,
+        /// The event it may be.
+        name: EventName,
+    },
+    /// Before `system-ready`, there is an event that is not one of dstack's. A script of the app-compose may have
+    /// measured it.
     Unknown {
         /// The entry, from 0.
         index: usize,
         /// Its name.
         name: String,
     },
-    /// RTMR3 has an entry that is not a runtime event: its meaning is not bound by its digest.
+    /// RTMR3 has an entry that is not a runtime event: its meaning is not bound by its digest, so that any event can be
+    /// hidden behind it.
     Opaque {
         /// The entry, from 0.
         index: usize,
@@ -76,10 +94,15 @@ pub enum OrderProblem {
 }
 
 impl OrderProblem {
-    /// Whether the log cannot be relied on: two answers to one question, or an answer that cannot be read. The others
-    /// are unusual but unambiguous.
+    /// Whether the log cannot be relied on: it has two answers to one question, an answer that cannot be read, or an
+    /// entry that may hide an answer. The other problems are unusual but unambiguous.
     pub const fn is_ambiguous(&self) -> bool {
-        matches!(self, Self::Repeated { .. } | Self::Payload { .. })
+        match self {
+            Self::Repeated { .. } | Self::Payload { .. } | Self::Disguised { .. } | Self::Opaque { .. } => {
+                true
+            }
+            Self::OutOfOrder { .. } | Self::Missing { .. } | Self::Unknown { .. } => false,
+        }
     }
 }
 
@@ -91,6 +114,10 @@ impl fmt::Display for OrderProblem {
             }
             Self::OutOfOrder { index, name, after } => {
                 write!(f, "entry {index} is {name}, which should come before {after}")
+            }
+            Self::Missing { name } => write!(f, "there is no {name}"),
+            Self::Disguised { index, shown, name } => {
+                write!(f, "entry {index} is {shown:?}, whose digest is also that of a {name}")
             }
             Self::Unknown { index, name } => {
                 write!(f, "entry {index} is {name:?}, which dstack does not measure before system-ready")
@@ -176,8 +203,7 @@ impl EventLog {
                 continue;
             }
             let Some(name) = EventName::read(occurrence.entry.name()) else {
-                let name = occurrence.entry.name().to_owned();
-                system.problems.push(OrderProblem::Unknown { index, name });
+                system.problems.push(unknown(index, occurrence.entry));
                 continue;
             };
             if let Some(after) = latest.filter(|latest| *latest > name) {
@@ -196,12 +222,39 @@ impl EventLog {
                 None => {}
             }
         }
+        if system.system_ready.is_some() {
+            let missing = ALWAYS_WRITTEN.into_iter().filter(|name| first_seen[*name as usize].is_none());
+            system.problems.extend(missing.map(|name| OrderProblem::Missing { name }));
+        }
         for (index, entry) in self.entries().iter().enumerate() {
-            if entry.rtmr() == crate::event_log::Rtmr::Rtmr3 && !entry.is_runtime() {
+            if entry.rtmr() == Rtmr::Rtmr3 && !entry.is_runtime() {
                 system.problems.push(OrderProblem::Opaque { index, event_type: entry.event_type() });
             }
         }
         system
+    }
+}
+
+/// The events that every boot writes, whatever its configuration.
+const ALWAYS_WRITTEN: [EventName; 6] = [
+    EventName::SystemPreparing,
+    EventName::AppId,
+    EventName::ComposeHash,
+    EventName::InstanceId,
+    EventName::BootMrDone,
+    EventName::KeyProvider,
+];
+
+/// What to say about a runtime event before `system-ready` that does not have one of dstack's names.
+fn unknown(index: usize, entry: &Entry) -> OrderProblem {
+    let shown = entry.name();
+    let hidden = EventName::ALL.into_iter().find(|name| {
+        entry.version() == DigestVersion::V1
+            && shown.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(':'))
+    });
+    match hidden {
+        Some(name) => OrderProblem::Disguised { index, shown: shown.to_owned(), name },
+        None => OrderProblem::Unknown { index, name: shown.to_owned() },
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::text::is_deceptive;
+use crate::text::escape_json;
 use crate::{CheckId, CheckSummary, Counts, Finding, MergeError, Report, ReportSet, Verdict};
 
 /// The `schema` of a report document.
@@ -117,6 +117,7 @@ pub fn set_schema() -> serde_json::Value {
 fn read<T: DeserializeOwned>(text: &str, form: &'static str) -> Result<T, ReadError> {
     /// The one field that every version has.
     #[derive(Deserialize)]
+    #[serde(expecting = "an object with the field `schema`")]
     struct Probe {
         schema: Option<serde_json::Value>,
     }
@@ -135,9 +136,7 @@ fn check_schema(form: &'static str, found: Option<String>) -> Result<(), ReadErr
     let version = |found: &str| found.strip_prefix(form)?.strip_prefix("/v")?.parse::<u32>().ok();
     match found.as_deref().and_then(version) {
         Some(VERSION) => Ok(()),
-        Some(found) if found > VERSION => {
-            Err(ReadError::NewerVersion { form, found, supported: VERSION })
-        }
+        Some(found) if found > VERSION => Err(ReadError::NewerVersion { form, found, supported: VERSION }),
         _ => Err(ReadError::OtherSchema { form, found }),
     }
 }
@@ -145,20 +144,9 @@ fn check_schema(form: &'static str, found: Option<String>) -> Result<(), ReadErr
 fn pretty(document: &impl Serialize) -> String {
     // These documents hold strings, numbers, lists and maps with string keys, which serde_json can always write.
     let text = serde_json::to_string_pretty(document).unwrap_or_default();
-    let mut out = String::with_capacity(text.len() + 1);
-    for c in text.chars() {
-        // The structure of JSON is plain ASCII, so such a character stands inside a string, where an escape means the
-        // same; serde_json has escaped those below U+0020 already, and the newlines left are its own.
-        if c != '\n' && is_deceptive(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            out.push(c);
-        }
-    }
-    out.push('\n');
-    out
+    let mut text = escape_json(&text).into_owned();
+    text.push('\n');
+    text
 }
 
 /// The `schema` of a document: fixed on writing, checked on reading.

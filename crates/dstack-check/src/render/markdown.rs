@@ -5,8 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::terminal::{by_layer, by_word};
-use super::{shown, shown_line};
+use super::{by_layer, by_word, reason, shown, shown_command, shown_line};
 use crate::{Evidence, Finding, Fix, Report, ReportSet, Status};
 
 /// The report as a Markdown document with one heading of the second level, ending in a newline.
@@ -22,7 +21,14 @@ use crate::{Evidence, Finding, Fix, Report, ReportSet, Status};
 pub fn report(report: &Report) -> String {
     let mut out = String::new();
     write_report(&mut out, report);
+    end(&mut out);
     out
+}
+
+/// One newline at the end.
+fn end(out: &mut String) {
+    out.truncate(out.trim_end().len());
+    out.push('\n');
 }
 
 /// The reports one after the other under headings of the second level, after a table of the checks by host.
@@ -32,25 +38,35 @@ pub fn set(set: &ReportSet) -> String {
     if !set.reports().is_empty() {
         line(&mut out, format_args!("| Status | Check | Hosts |\n|---|---|---|"));
         for row in set.summary() {
-            let words = by_word(row.hosts.iter().map(|host| (host.status.word(), host.subject)));
-            let hosts: Vec<String> = words
+            let hosts: Vec<String> = by_word(&row)
                 .iter()
                 .map(|(word, hosts)| format!("{word}: {}", prose(&hosts.join(", "))))
                 .collect();
             line(
                 &mut out,
-                format_args!("| {} | {} | {} |", mark(row.worst()), code(row.id.as_str(), true), hosts.join("; ")),
+                format_args!(
+                    "| {} | {} | {} |",
+                    mark(row.worst()),
+                    code(row.id.as_str(), true),
+                    hosts.join("; ")
+                ),
             );
         }
         out.push('\n');
     }
     for report in set.reports() {
+        blank(&mut out);
         write_report(&mut out, report);
+    }
+    end(&mut out);
+    out
+}
+
+/// Ends the paragraph before, if there is one.
+fn blank(out: &mut String) {
+    if !out.is_empty() && !out.ends_with("\n\n") {
         out.push('\n');
     }
-    out.truncate(out.trim_end().len());
-    out.push('\n');
-    out
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -59,18 +75,20 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn write_report(out: &mut String, report: &Report) {
-    line(out, format_args!("## {}\n\n**{}**: {}", prose(report.subject()), report.verdict(), report.counts()));
+    line(
+        out,
+        format_args!("## {}\n\n**{}**: {}", prose(report.subject()), report.verdict(), report.counts()),
+    );
     if !report.meta().is_empty() {
-        out.push('\n');
+        blank(out);
         for (key, value) in report.meta() {
             line(out, format_args!("- {}: {}", prose(key), code(value, false)));
         }
     }
     for (layer, findings) in by_layer(report.findings()) {
-        if layer.is_empty() {
-            out.push('\n');
-        } else {
-            line(out, format_args!("\n### {}\n", prose(layer)));
+        blank(out);
+        if !layer.is_empty() {
+            line(out, format_args!("### {}\n", prose(layer)));
         }
         line(out, format_args!("| Status | Check | Id |\n|---|---|---|"));
         for finding in &findings {
@@ -89,12 +107,12 @@ fn write_report(out: &mut String, report: &Report) {
 
 fn write_details(out: &mut String, finding: &Finding, root: Option<&Finding>) {
     let (id, word) = (code(finding.id.as_str(), false), finding.status.word());
-    line(out, format_args!("\n**{word}** {id}: {}\n", prose(&finding.title)));
+    blank(out);
+    line(out, format_args!("**{word}** {id}: {}\n", prose(&finding.title)));
     match &finding.status {
         Status::Unknown { why } => line(out, format_args!("- why: {}", prose(why))),
         Status::Skipped { because } => {
-            let root = root.map(|root| format!(" ({} {})", root.status.word(), code(root.id.as_str(), false)));
-            line(out, format_args!("- because: {}{}", code(because, false), root.unwrap_or_default()));
+            line(out, format_args!("- because: {}", code(&reason(because, root), false)));
         }
         _ => {}
     }
@@ -106,7 +124,7 @@ fn write_details(out: &mut String, finding: &Finding, root: Option<&Finding>) {
     for Evidence { source, excerpt } in &finding.evidence {
         line(out, format_args!("- seen in {}", code(source, false)));
         if !excerpt.trim().is_empty() {
-            fence(out, "text", excerpt);
+            fence(out, "text", &shown(excerpt));
         }
     }
     if let Some(fix) = &finding.fix {
@@ -117,7 +135,8 @@ fn write_details(out: &mut String, finding: &Finding, root: Option<&Finding>) {
 fn write_fix(out: &mut String, fix: &Fix) {
     line(out, format_args!("- {}: {}", if fix.only_a_hint { "try" } else { "fix" }, prose(&fix.action)));
     if !fix.commands.is_empty() {
-        fence(out, "sh", &fix.commands.join("\n"));
+        let commands: Vec<String> = fix.commands.iter().map(|command| shown_command(command)).collect();
+        fence(out, "sh", &commands.join("\n"));
     }
     if let Some(link) = &fix.link {
         // Only what is plainly a web address becomes a link.
@@ -135,19 +154,18 @@ fn value(out: &mut String, label: &str, text: &str) {
     let text = text.trim_end();
     if text.contains('\n') {
         line(out, format_args!("- {label}:"));
-        fence(out, "text", text);
+        fence(out, "text", &shown(text));
     } else {
         line(out, format_args!("- {label}: {}", code(text, false)));
     }
 }
 
-/// A fenced block inside a list item.
+/// A fenced block inside a list item, of text that is safe to show.
 fn fence(out: &mut String, language: &str, text: &str) {
-    let text = shown(text);
-    let fence = "`".repeat(longest_run(&text).max(2) + 1);
+    let fence = "`".repeat(longest_run(text).max(2) + 1);
     line(out, format_args!("\n  {fence}{language}"));
     for row in text.split('\n') {
-        line(out, format_args!("  {row}"));
+        line(out, format_args!("{}{row}", if row.is_empty() { "" } else { "  " }));
     }
     line(out, format_args!("  {fence}\n"));
 }
@@ -236,6 +254,7 @@ mod tests {
             ("a`b", false, "``a`b``"),
             ("``", false, "``` `` ```"),
             ("a|b", true, r"`a\|b`"),
+            (r"a\|b", true, r"`a\\|b`"),
             ("a|b", false, "`a|b`"),
             ("", false, "(empty)"),
             ("x\u{1b}[m", false, r"`x\x1b[m`"),
@@ -265,7 +284,8 @@ mod tests {
             let mut escaped = false;
             for c in row.chars() {
                 bars += usize::from(c == '|' && !escaped);
-                escaped = c == '\\' && !escaped;
+                // Tables are split before anything else is read: what stands before the backslash does not matter.
+                escaped = c == '\\';
             }
             prop_assert_eq!(bars, 4, "{}", row);
         }

@@ -11,8 +11,10 @@ pub mod terminal;
 
 pub use style::{Style, Symbols};
 
+use std::cmp::Reverse;
+
 use crate::text::bounded;
-use crate::MAX_EXCERPT;
+use crate::{CheckSummary, Finding, HostStatus, MAX_EXCERPT};
 
 /// The longest observed, expected or reason text the forms for people show, in bytes.
 const MAX_TEXT: usize = MAX_EXCERPT;
@@ -21,6 +23,53 @@ const MAX_TEXT: usize = MAX_EXCERPT;
 fn shown(text: &str) -> String {
     let text = bounded(text, MAX_TEXT);
     crate::text::neutralise(text.trim_end_matches(['\n', '\r'])).into_owned()
+}
+
+/// A command for people. One that is too long is left out as a whole: the beginning of a command is another command.
+fn shown_command(command: &str) -> String {
+    if command.len() > MAX_TEXT {
+        return format!(
+            "# a command of {} bytes, to be found in the JSON form of this report",
+            command.len()
+        );
+    }
+    shown(command)
+}
+
+/// What a skipped finding says: the parent and how it ended, and the beginning of the chain where that is another one.
+fn reason(because: &str, root: Option<&Finding>) -> String {
+    match root {
+        None => because.to_owned(),
+        Some(root) if root.id.as_str() == because => format!("{because} ({})", root.status.word()),
+        Some(root) => format!("{because} (skipped), first of all {} ({})", root.id, root.status.word()),
+    }
+}
+
+/// The findings by layer, layers in the order of their first finding, findings in their own order.
+fn by_layer(findings: &[Finding]) -> Vec<(&str, Vec<&Finding>)> {
+    let mut layers: Vec<(&str, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        let layer = finding.layer.as_deref().unwrap_or("");
+        match layers.iter_mut().find(|(name, _)| *name == layer) {
+            Some((_, members)) => members.push(finding),
+            None => layers.push((layer, vec![finding])),
+        }
+    }
+    layers
+}
+
+/// The hosts of a check by the word of their status, the most severe word first, hosts in the order of the set.
+fn by_word<'a>(row: &CheckSummary<'a>) -> Vec<(&'static str, Vec<&'a str>)> {
+    let mut hosts: Vec<HostStatus<'a>> = row.hosts.clone();
+    hosts.sort_by_key(|host| Reverse(host.status.severity()));
+    let mut words: Vec<(&'static str, Vec<&str>)> = Vec::new();
+    for host in hosts {
+        match words.last_mut() {
+            Some((word, subjects)) if *word == host.status.word() => subjects.push(host.subject),
+            _ => words.push((host.status.word(), vec![host.subject])),
+        }
+    }
+    words
 }
 
 /// As [`shown`], for one line.

@@ -4,10 +4,12 @@
 //! was seen and expected, what it rests on and what to do. The text is safe to print whatever the hosts wrote into
 //! their logs: see [`text`](crate::text).
 
+use std::cmp::Reverse;
+
 use super::sgr::{Look, paint};
-use super::{Style, shown, shown_line};
+use super::{Style, by_layer, by_word, reason, shown, shown_command, shown_line};
 use crate::text::{columns, wrap};
-use crate::{Counts, Evidence, Finding, Fix, Report, ReportSet, Status};
+use crate::{CheckId, Evidence, Finding, Fix, Report, ReportSet, Status, Verdict};
 
 /// Columns before a title and before the details: margin, symbol, status word.
 const INDENT: usize = 13;
@@ -168,7 +170,7 @@ impl<'a> Page<'a> {
     fn fix(&mut self, fix: &Fix) {
         self.labelled(if fix.only_a_hint { "try" } else { "fix" }, &fix.action);
         for command in &fix.commands {
-            for line in shown(command).split('\n') {
+            for line in shown_command(command).split('\n') {
                 let line = self.paint(Look::Cyan, line);
                 self.line(&format!("{:INDENT$}    {line}", ""));
             }
@@ -198,13 +200,17 @@ impl<'a> Page<'a> {
         self.line(&heading);
         let mut troubled = 0;
         for row in set.summary() {
-            if row.hosts.iter().all(|host| is_quiet_status(host.status)) {
+            if row
+                .hosts
+                .iter()
+                .all(|host| is_quiet_status(host.status) || has_cause(set, row.id, host.subject))
+            {
                 continue;
             }
             troubled += 1;
             let start = self.start(row.worst());
             self.line(&format!("{start}{}", shown_line(row.id.as_str())));
-            for (word, hosts) in by_word(row.hosts.iter().map(|host| (host.status.word(), host.subject))) {
+            for (word, hosts) in by_word(&row) {
                 self.labelled(word, &hosts.join(", "));
             }
         }
@@ -214,23 +220,25 @@ impl<'a> Page<'a> {
         self.line("");
         let verdict = set.verdict();
         let word = self.paint(Look::of_verdict(verdict), verdict.word());
-        let verdicts = by_word(set.reports().iter().map(|report| (report.verdict().word(), report.subject())));
-        let hosts: Vec<String> =
-            verdicts.iter().map(|(word, hosts)| format!("{} {word}", hosts.len())).collect();
-        let count = set.reports().len();
+        let (count, all) = (set.reports().len(), set.counts());
         let noun = if count == 1 { "host" } else { "hosts" };
-        let all: Counts = set.counts();
-        self.line(&format!("{word}: {count} {noun} ({}); {all}", hosts.join(", ")).replace(" ()", ""));
+        let mut verdicts: Vec<Verdict> = set.reports().iter().map(Report::verdict).collect();
+        verdicts.sort_by_key(|verdict| Reverse(*verdict));
+        let parts: Vec<String> = verdicts
+            .chunk_by(|a, b| a == b)
+            .map(|equal| format!("{} {}", equal[0].word(), equal.len()))
+            .collect();
+        let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+        self.line(&format!("{word}: {count} {noun}{parts}; {all}"));
     }
 }
 
-/// What a skipped finding says: the parent and how it ended, and the beginning of the chain where that is another one.
-fn reason(because: &str, root: Option<&Finding>) -> String {
-    match root {
-        None => because.to_owned(),
-        Some(root) if root.id.as_str() == because => format!("{because} ({})", root.status.word()),
-        Some(root) => format!("{because} (skipped), first of all {} ({})", root.id, root.status.word()),
-    }
+/// Whether a check was skipped on a host because of another one: then that other one is in the summary, which is enough.
+fn has_cause(set: &ReportSet, id: &CheckId, subject: &str) -> bool {
+    set.get(subject).is_some_and(|report| {
+        let finding = report.get(id.as_str());
+        finding.is_some_and(|finding| report.root_cause(finding).is_some())
+    })
 }
 
 fn is_quiet(finding: &Finding) -> bool {
@@ -239,31 +247,4 @@ fn is_quiet(finding: &Finding) -> bool {
 
 fn is_quiet_status(status: &Status) -> bool {
     matches!(status, Status::Pass | Status::NotApplicable)
-}
-
-/// The findings by layer, layers in the order of their first finding, findings in their own order.
-pub(super) fn by_layer(findings: &[Finding]) -> Vec<(&str, Vec<&Finding>)> {
-    let mut layers: Vec<(&str, Vec<&Finding>)> = Vec::new();
-    for finding in findings {
-        let layer = finding.layer.as_deref().unwrap_or("");
-        match layers.iter_mut().find(|(name, _)| *name == layer) {
-            Some((_, members)) => members.push(finding),
-            None => layers.push((layer, vec![finding])),
-        }
-    }
-    layers
-}
-
-/// The hosts by word, words in the order of their first host.
-pub(super) fn by_word<'a>(
-    pairs: impl Iterator<Item = (&'static str, &'a str)>,
-) -> Vec<(&'static str, Vec<&'a str>)> {
-    let mut words: Vec<(&'static str, Vec<&str>)> = Vec::new();
-    for (word, host) in pairs {
-        match words.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, hosts)) => hosts.push(host),
-            None => words.push((word, vec![host])),
-        }
-    }
-    words
 }

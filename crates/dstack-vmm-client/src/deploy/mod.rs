@@ -1,1 +1,4 @@
-//! Deployments: a project file, the plan it makes against what runs, and the carrying out.
+//! From a project file to running VMs: what a project wants, what runs, the plan between them, and carrying it out.
+
+pub mod diff;
+pub mod project;

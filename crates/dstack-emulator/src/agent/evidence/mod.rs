@@ -1,0 +1,248 @@
+//! The evidence of an emulated CVM: an event log whose RTMR3 is right, and quotes and attestations that fit it and are
+//! marked as made without a TEE.
+
+mod boot_log;
+mod msgpack;
+mod scale;
+
+use std::sync::{PoisonError, RwLock};
+
+use dstack_attestation::event_log::{
+    DigestVersion, Entry, Event, EventLog, EventLogBuilder, KeyProvider, RuntimeEvent,
+};
+use dstack_attestation::quote::emulated::EmulatedQuote;
+use dstack_attestation::report_data::ReportData;
+use dstack_attestation::{
+    CreatorFields, Digest32, Digest48, Id20, Measurements, MrConfigDocument, MrConfigId,
+};
+use dstack_vmm_client::DstackVersion;
+
+use super::compose::GuestCompose;
+use super::{AgentError, GuestSpec, Traits};
+use crate::kms::sha256;
+
+pub(crate) use msgpack::MessagePack;
+
+/// The ids under which a guest was measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    pub(crate) app_id: Id20,
+    pub(crate) instance_id: Option<Id20>,
+    pub(crate) compose_hash: Digest32,
+    pub(crate) key_provider: KeyProvider,
+    /// As the KMS gave it; without a KMS it is not measured.
+    pub(crate) os_image_hash: Option<Digest32>,
+}
+
+/// The evidence of one guest.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    mrtd: Digest48,
+    creator: CreatorFields,
+    digest_version: DigestVersion,
+    config: String,
+    log: RwLock<EventLog>,
+}
+
+impl Evidence {
+    /// Boots: writes the event log up to `system-ready`.
+    pub(crate) fn boot(
+        spec: &GuestSpec,
+        traits: &Traits,
+        compose: &GuestCompose,
+        measured: &Measured,
+        config: String,
+    ) -> Result<Self, AgentError> {
+        let digest_version =
+            if traits.event_log_v2 { compose.digest_version } else { DigestVersion::V1 };
+        let unfit = |error: dstack_attestation::event_log::EntryError| AgentError::Evidence(error.to_string());
+        let boot = EventLogBuilder::new(digest_version).preimages(true);
+        let mut log = boot_log::boot_log(boot, spec, traits)
+            .map_err(unfit)?
+            .event(&Event::SystemPreparing)
+            .event(&Event::AppId(measured.app_id))
+            .event(&Event::ComposeHash(measured.compose_hash));
+        if traits.init_scripts_measured {
+            for script in &compose.init_scripts {
+                log = log.event(&Event::InitScriptHash(sha256(script.as_bytes()).into()));
+            }
+        }
+        log = log.event(&Event::InstanceId(measured.instance_id)).event(&Event::BootMrDone);
+        // `mr-kms` would stand here on dstack 0.5, but only of a KMS whose certificate carries an attestation.
+        if let Some(hash) = measured.os_image_hash {
+            log = log.event(&Event::OsImageHash(hash));
+        }
+        let log = log
+            .event(&Event::KeyProvider(measured.key_provider.clone()))
+            .event(&Event::StorageFs(compose.storage_fs.clone()))
+            .event(&Event::SystemReady)
+            .build();
+        let mr_config_id = mr_config_id(spec.version, compose, measured);
+        Ok(Self {
+            mrtd: boot_log::mrtd(spec),
+            creator: CreatorFields { mr_config_id: mr_config_id.to_bytes(), ..CreatorFields::default() },
+            digest_version,
+            config,
+            log: RwLock::new(log),
+        })
+    }
+
+    /// The event log as it is now.
+    pub(crate) fn log(&self) -> EventLog {
+        // A log is replaced as a whole, so that a panic elsewhere cannot leave half of one.
+        self.log.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Measures an event of the app.
+    pub(crate) fn emit(&self, event: RuntimeEvent) {
+        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = log.entries().to_vec();
+        let entry = event.entry(self.digest_version);
+        let spelled_out = self.digest_version == DigestVersion::V2;
+        entries.push(if spelled_out { entry.with_preimage() } else { entry });
+        *log = EventLog::from_entries(entries);
+    }
+
+    /// The measurements that go with a log.
+    pub(crate) fn measurements(&self, log: &EventLog) -> Measurements {
+        Measurements::new(self.mrtd, &log.replay())
+    }
+
+    /// The digest of all measurements that go with a log.
+    pub(crate) fn mr_aggregated(&self, log: &EventLog) -> Digest32 {
+        self.measurements(log).mr_aggregated(&self.creator)
+    }
+
+    /// A quote over this report data, and the log that explains it.
+    pub(crate) fn quote(&self, report_data: ReportData) -> (Vec<u8>, EventLog) {
+        let log = self.log();
+        let mut quote = EmulatedQuote::default();
+        quote.measurements = self.measurements(&log);
+        quote.creator = self.creator;
+        quote.report_data = report_data;
+        (quote.to_bytes(), log)
+    }
+
+    /// The attestation that `Attest` answers and, stripped, certificates carry: variant 0 of upstream's
+    /// `VersionedAttestation`, in SCALE.
+    ///
+    /// Stripped means that of the boot only the ACPI events remain and that digests which follow from their entry are
+    /// empty. Such a log replays to RTMR3 but not to RTMR0.
+    pub(crate) fn attestation(&self, report_data: ReportData, stripped: bool) -> Vec<u8> {
+        let (quote, log) = self.quote(report_data);
+        let kept = |entry: &&Entry| !stripped || entry.is_runtime() || boot_log::stays_when_stripped(entry.payload());
+        let entries: Vec<&Entry> = log.entries().iter().filter(kept).collect();
+        let mut out = scale::Scale::default();
+        out.variant(0);
+        // The platform: TDX under dstack.
+        out.variant(0);
+        out.bytes(&quote);
+        out.length(entries.len());
+        for entry in entries {
+            // Registers are 0 to 3.
+            out.u32(entry.rtmr().index() as u32);
+            out.u32(entry.event_type());
+            let digest = if stripped && entry.is_runtime() { None } else { Some(entry.digest()) };
+            out.bytes(digest.as_ref().map_or(&[], |digest| digest.as_ref()));
+            out.bytes(entry.name().as_bytes());
+            out.bytes(entry.payload());
+        }
+        let runtime: Vec<&Entry> = log.entries().iter().filter(|entry| entry.is_runtime()).collect();
+        out.length(runtime.len());
+        for entry in runtime {
+            out.bytes(entry.name().as_bytes());
+            out.bytes(entry.payload());
+        }
+        out.array(report_data.as_bytes());
+        out.bytes(self.config.as_bytes());
+        out.finish()
+    }
+
+    /// The attestation in `GetQuote` on branch next: variant 1, in MessagePack.
+    pub(crate) fn attestation_v1(&self, report_data: ReportData) -> Vec<u8> {
+        let (quote, log) = self.quote(report_data);
+        let mut out = MessagePack::default();
+        out.map(3);
+        out.text("version");
+        out.uint(1);
+        out.text("platform");
+        out.map(2);
+        out.text("kind");
+        out.text("tdx");
+        out.text("data");
+        out.map(2);
+        out.text("quote");
+        out.uints(&quote);
+        out.text("event_log");
+        out.list(log.entries().len());
+        for entry in log.entries() {
+            let version_2 = entry.is_runtime() && entry.version() == DigestVersion::V2;
+            out.map(if version_2 { 6 } else { 5 });
+            out.text("imr");
+            out.uint(entry.rtmr().index() as u32);
+            out.text("event_type");
+            out.uint(entry.event_type());
+            out.text("digest");
+            out.bytes(entry.digest().as_ref());
+            out.text("event");
+            out.text(entry.name());
+            out.text("event_payload");
+            out.bytes(entry.payload());
+            if version_2 {
+                out.text("version");
+                out.uint(2);
+            }
+        }
+        out.text("stack");
+        out.map(2);
+        out.text("kind");
+        out.text("dstack");
+        out.text("data");
+        out.map(3);
+        out.text("report_data");
+        out.uints(report_data.as_ref());
+        out.text("runtime_events");
+        let runtime: Vec<&Entry> = log.entries().iter().filter(|entry| entry.is_runtime()).collect();
+        out.list(runtime.len());
+        for entry in runtime {
+            out.map(2);
+            out.text("event");
+            out.text(entry.name());
+            out.text("payload");
+            out.bytes(entry.payload());
+        }
+        out.text("config");
+        out.text(&self.config);
+        out.finish()
+    }
+}
+
+/// What the VMM commits to: the compose hash alone, or with the key provider where the app-compose pins one.
+fn mr_config_id(version: DstackVersion, compose: &GuestCompose, measured: &Measured) -> MrConfigId {
+    if compose.key_provider_id.is_empty() {
+        return MrConfigId::v1(measured.compose_hash);
+    }
+    if version == DstackVersion::V0_5 {
+        return MrConfigId::v2(
+            &measured.compose_hash,
+            &measured.app_id,
+            compose.key_provider,
+            &compose.key_provider_id,
+        );
+    }
+    let kind = match compose.key_provider.as_str() {
+        "local-sgx" => "local",
+        other => other,
+    };
+    let mut document = MrConfigDocument::new(measured.compose_hash, kind)
+        .app_id(measured.app_id)
+        .key_provider_id(&compose.key_provider_id);
+    if let Some(id) = measured.instance_id {
+        document = document.instance_id(id);
+    }
+    if compose.manifest_3 {
+        let hashes = compose.init_scripts.iter().map(|script| sha256(script.as_bytes()).into());
+        document = document.init_script_hashes(hashes.collect());
+    }
+    MrConfigId::v3(&document.to_bytes())
+}

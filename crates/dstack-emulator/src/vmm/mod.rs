@@ -1,0 +1,17 @@
+//! The VMM: its state, its methods, and the server in front of them.
+
+mod guests;
+mod images;
+mod lifecycle;
+mod logs;
+mod machine;
+mod methods;
+mod node;
+mod pages;
+mod serve;
+mod timers;
+mod update;
+mod validate;
+
+pub(crate) use node::Node;
+pub(crate) use serve::{Listener, serve};
