@@ -8,7 +8,7 @@ use crate::CheckDef;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogueError {
-    /// The id does not follow the grammar of [`CheckId`].
+    /// The id does not follow the grammar of [`CheckId`](crate::CheckId).
     #[error(
         "check id `{id}` is not two or more dot-separated segments of lower-case letters, digits and hyphens"
     )]

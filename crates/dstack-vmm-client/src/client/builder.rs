@@ -204,7 +204,9 @@ impl Builder {
     /// When the credentials cannot be sent, or a text of certificate authorities holds none.
     pub fn build(self) -> Result<Client> {
         let authorization = self.credentials.as_ref().map(Credentials::header).transpose()?;
-        let mut tls = TlsOptions { only_extra: self.only_given_ca, accept_anything: self.accept_invalid_certs, ..TlsOptions::default() };
+        let mut tls = TlsOptions::default();
+        tls.only_extra = self.only_given_ca;
+        tls.accept_anything = self.accept_invalid_certs;
         for pem in &self.ca_pem {
             tls.extra.extend(certificates(pem)?);
         }
@@ -214,6 +216,8 @@ impl Builder {
         // The VMM closes a connection that was idle for 10 s (its `keep_alive`). Letting go first keeps a call from
         // being written into a connection that is about to close.
         http.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(6));
+        // Bounds what a log costs in memory, and how long a header may be.
+        http.http1_max_buf_size(64 * 1024);
         let pooled = http.build(connector.clone());
         let fresh = http.pool_max_idle_per_host(0).build(connector);
         Ok(Client {

@@ -1,13 +1,580 @@
-//! Reading a log to its end.
+//! Reading a log, and going on after the connection was lost.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use futures_util::stream;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 
 use super::Client;
-use super::logs::{LogRequest, LogStream};
+use super::api_trait::VmmApi;
+use super::builder::RetryPolicy;
+use super::call::{excerpt, text, worth_repeating};
+use super::history::{Finder, History, Place, REMEMBERED};
+use super::line_splitter::LineSplitter;
+use super::logs::{LogEvent, LogRequest, LogStream, query};
+use crate::error::{Error, Result};
+
+/// The name of the call in errors.
+const LOGS: &str = "logs";
+
+/// What the server sends once a minute into a log that is silent.
+const HEARTBEAT: &str = "[vmm heartbeat]";
+
+/// Lines asked for first after a reconnect. Enough for a log that went on at hundreds of lines a second.
+const SHORT_TAIL: usize = 1024;
+
+/// How much of a chunk is split at once, which bounds the lines that wait.
+const BITE: usize = 16 * 1024;
+
+/// Lines that wait while the place in the log is still being found, in bytes.
+const MAX_WAITING: usize = 2 * 1024 * 1024;
+
+/// Silence after which what is found counts as all of the tail, and after which nothing found does.
+const QUIET_FOUND: Duration = Duration::from_millis(250);
+const QUIET_NOT_FOUND: Duration = Duration::from_secs(2);
+
+/// The longest body of an error that is read.
+const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// How logs are followed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct FollowOptions {}
+pub struct FollowOptions {
+    /// The longest line in bytes; longer ones are cut and marked. 1 MiB.
+    pub max_line_bytes: usize,
+    /// Silence after which a connection counts as dead. 150 s: the server sends a sign of life every 60 s.
+    pub idle_timeout: Duration,
+    /// How long to try to reach the server again. 60 s.
+    pub give_up_after: Duration,
+    /// Pause before the second attempt to reconnect; it doubles each time. 50 ms.
+    pub first_pause: Duration,
+    /// The longest pause. 1 s.
+    pub longest_pause: Duration,
+}
 
-pub(super) fn stream(_client: Client, _request: LogRequest) -> LogStream {
-    Box::pin(futures_util::stream::empty())
+impl Default for FollowOptions {
+    fn default() -> Self {
+        Self {
+            max_line_bytes: 1024 * 1024,
+            idle_timeout: Duration::from_secs(150),
+            give_up_after: Duration::from_secs(60),
+            first_pause: Duration::from_millis(50),
+            longest_pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The log of a VM as a stream.
+pub(super) fn stream(client: Client, request: LogRequest) -> LogStream {
+    let reader = Reader::new(client, request);
+    Box::pin(stream::unfold(reader, |mut reader| async move {
+        let item = reader.next().await?;
+        Some((item, reader))
+    }))
+}
+
+/// How the lines of a connection are taken.
+enum Mode {
+    /// Each is given on.
+    Give,
+    /// They are compared with what was read before.
+    Find(Box<Search>),
+}
+
+/// What was asked of the server to find the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    /// The last lines.
+    Tail(usize),
+    /// All of the live file.
+    Everything,
+}
+
+struct Search {
+    finder: Finder,
+    ask: Ask,
+    /// The best place so far.
+    best: Place,
+    /// How many strong places there were.
+    strong: u32,
+    /// Lines after the best place, and their size.
+    waiting: VecDeque<(u64, String)>,
+    waiting_bytes: usize,
+}
+
+/// What to do once a search has seen what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    /// Go on after the best place.
+    Resume { exact: bool },
+    /// Look in more of the log.
+    Ask(Ask),
+    /// The log has begun anew: read all of it.
+    StartOver,
+}
+
+struct Reader {
+    client: Client,
+    request: LogRequest,
+    options: FollowOptions,
+    splitter: LineSplitter,
+    history: History,
+    mode: Mode,
+    body: Option<Incoming>,
+    chunk: Bytes,
+    ready: VecDeque<LogEvent>,
+    /// The beginning of a line that a heartbeat was written into.
+    torn: Option<String>,
+    connected_once: bool,
+    /// Whether this connection gave a line.
+    gave_line: bool,
+    /// What to ask for at the next connection, if not the tail that comes first.
+    next_ask: Option<Ask>,
+    start_over: bool,
+    failing_since: Option<Instant>,
+    attempts: u32,
+    finished: bool,
+}
+
+impl Reader {
+    fn new(client: Client, request: LogRequest) -> Self {
+        let options = client.inner.follow;
+        Self {
+            history: History::new(request.tail.is_none()),
+            splitter: LineSplitter::new(options.max_line_bytes),
+            client,
+            request,
+            options,
+            mode: Mode::Give,
+            body: None,
+            chunk: Bytes::new(),
+            ready: VecDeque::new(),
+            torn: None,
+            connected_once: false,
+            gave_line: false,
+            next_ask: None,
+            start_over: false,
+            failing_since: None,
+            attempts: 0,
+            finished: false,
+        }
+    }
+
+    async fn next(&mut self) -> Option<Result<LogEvent>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            if self.finished {
+                return None;
+            }
+            if let Err(error) = self.step().await {
+                self.finished = true;
+                return Some(Err(error));
+            }
+        }
+    }
+
+    /// Connects, or takes the next bytes.
+    async fn step(&mut self) -> Result<()> {
+        if !self.chunk.is_empty() {
+            let bite = self.chunk.len().min(BITE);
+            self.take(bite);
+            return Ok(());
+        }
+        let Some(body) = &mut self.body else {
+            return if self.connected_once { self.reconnect().await } else { self.connect_first().await };
+        };
+        let patience = match &self.mode {
+            Mode::Give => self.options.idle_timeout,
+            Mode::Find(search) if search.best == Place::Elsewhere => QUIET_NOT_FOUND,
+            Mode::Find(_) => QUIET_FOUND,
+        };
+        match tokio::time::timeout(patience, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    self.chunk = data;
+                }
+                Ok(())
+            }
+            Ok(Some(Err(error))) => {
+                let error = self.client.interrupted(error, LOGS);
+                self.lost(error)
+            }
+            Ok(None) => self.ended().await,
+            Err(_) if matches!(self.mode, Mode::Find(_)) => {
+                self.decide(true);
+                Ok(())
+            }
+            Err(_) if self.request.follow => {
+                let words = format!("nothing came for {patience:?}, not even a sign of life");
+                let error = self.client.interrupted(words, LOGS);
+                self.lost(error)
+            }
+            Err(_) => {
+                let endpoint = self.client.inner.endpoint.to_string();
+                Err(Error::Timeout { endpoint, method: LOGS, after: patience })
+            }
+        }
+    }
+
+    async fn connect_first(&mut self) -> Result<()> {
+        let retry = self.client.inner.retry;
+        let mut attempt = 0;
+        loop {
+            match self.open(self.request.tail).await {
+                Ok(body) => {
+                    self.body = Some(body);
+                    self.connected_once = true;
+                    return Ok(());
+                }
+                Err(error) if attempt < retry.retries && worth_repeating(&error) => {
+                    tokio::time::sleep(retry.pause(attempt)).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn reconnect(&mut self) -> Result<()> {
+        if self.attempts > 0 {
+            let pauses = RetryPolicy {
+                first_pause: self.options.first_pause,
+                longest_pause: self.options.longest_pause,
+                ..RetryPolicy::default()
+            };
+            tokio::time::sleep(pauses.pause(self.attempts - 1)).await;
+        }
+        self.attempts += 1;
+        let ask = self.next_ask.unwrap_or(Ask::Tail(SHORT_TAIL));
+        let tail = if self.start_over {
+            None
+        } else if self.history.is_empty() {
+            // Nothing was read: what was asked for is asked again. A tail that was empty is one of a log without lines.
+            if self.request.tail == Some(0) { Some(0) } else { None }
+        } else {
+            match ask {
+                Ask::Tail(lines) => Some(lines),
+                Ask::Everything => None,
+            }
+        };
+        let body = match self.open(tail).await {
+            Ok(body) => body,
+            Err(error) => return self.failed_again(error),
+        };
+        tracing::debug!(id = %self.request.id, ?tail, attempt = self.attempts, "log reconnected");
+        self.body = Some(body);
+        self.gave_line = false;
+        if self.start_over || self.history.is_empty() {
+            let exact = !self.start_over && self.request.tail != Some(0);
+            if self.start_over {
+                self.history.restart();
+            }
+            self.start_over = false;
+            self.mode = Mode::Give;
+            self.next_ask = None;
+            self.ready.push_back(LogEvent::Reconnected { exact });
+        } else {
+            self.mode = Mode::Find(Box::new(Search {
+                finder: self.history.finder(tail.is_none()),
+                ask,
+                best: Place::Elsewhere,
+                strong: 0,
+                waiting: VecDeque::new(),
+                waiting_bytes: 0,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Asks for the log and reads its head.
+    async fn open(&self, tail: Option<usize>) -> Result<Incoming> {
+        let path = query(&self.request, tail);
+        let request = self.client.request(http::Method::GET, &path, Bytes::new())?;
+        let limit = self.client.inner.timeout;
+        // A stream that goes on for ever is of no use to anybody after it.
+        let sending = self.client.send(request, !self.request.follow, LOGS);
+        let endpoint = || self.client.inner.endpoint.to_string();
+        let response = tokio::time::timeout(limit, sending)
+            .await
+            .map_err(|_| Error::Timeout { endpoint: endpoint(), method: LOGS, after: limit })??;
+        let (head, body) = response.into_parts();
+        let content_type = text(&head.headers, CONTENT_TYPE);
+        let html = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
+        if head.status.is_success() && !html {
+            return Ok(body);
+        }
+        let status = head.status.as_u16();
+        if status == 401 {
+            return Err(self.client.unauthorized(LOGS, text(&head.headers, WWW_AUTHENTICATE)));
+        }
+        let body = tokio::time::timeout(limit, beginning(body)).await.unwrap_or_default();
+        let plain = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/plain"));
+        if plain && (400..500).contains(&status) {
+            let message = excerpt(&body).trim().to_owned();
+            if status == 404 && message == "VM not found" {
+                return Err(Error::NoSuchVm { id: self.request.id.clone() });
+            }
+            return Err(Error::Api { endpoint: endpoint(), method: LOGS, status, message });
+        }
+        Err(Error::UnexpectedStatus {
+            endpoint: endpoint(),
+            method: LOGS,
+            status,
+            content_type,
+            excerpt: excerpt(&body),
+        })
+    }
+
+    /// The connection is gone. Followers connect again, others give up.
+    fn lost(&mut self, error: Error) -> Result<()> {
+        self.body = None;
+        self.chunk.clear();
+        self.splitter.discard_partial();
+        self.torn = None;
+        if !self.request.follow {
+            return Err(error);
+        }
+        tracing::debug!(id = %self.request.id, %error, "log lost");
+        if self.gave_line || self.failing_since.is_none() {
+            self.failing_since = Some(Instant::now());
+            self.attempts = 0;
+        }
+        // A search that was cut short begins again with what it had asked for.
+        self.mode = Mode::Give;
+        self.give_up(error)
+    }
+
+    fn failed_again(&mut self, error: Error) -> Result<()> {
+        let for_good = match &error {
+            Error::NoSuchVm { .. } | Error::Unauthorized { .. } | Error::Api { .. } => true,
+            // A proxy says so while the VMM behind it restarts.
+            Error::UnexpectedStatus { status, .. } => !matches!(status, 500..=504),
+            _ => false,
+        };
+        if for_good { Err(error) } else { self.give_up(error) }
+    }
+
+    fn give_up(&mut self, error: Error) -> Result<()> {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.options.give_up_after { Err(error) } else { Ok(()) }
+    }
+
+    /// The server ended the log in good order.
+    async fn ended(&mut self) -> Result<()> {
+        if matches!(self.mode, Mode::Find(_)) {
+            self.decide(true);
+            if self.body.is_none() {
+                return Ok(());
+            }
+        }
+        let last = String::from_utf8_lossy(self.splitter.partial()).into_owned();
+        if let Some(error) = self.error_in(&last) {
+            return Err(error);
+        }
+        if last.starts_with("<failed to read line:") {
+            let error = self.client.interrupted(last, LOGS);
+            return self.lost(error);
+        }
+        if !self.request.follow {
+            let mut rest = None;
+            self.splitter.finish(|line| rest = Some(line.text()));
+            let torn = self.torn.take();
+            if rest.is_some() || torn.is_some() {
+                let line = torn.unwrap_or_default() + &rest.unwrap_or_default();
+                self.ready.push_back(LogEvent::Line(line));
+            } else if !self.gave_line && self.is_gone().await {
+                return Err(Error::NoSuchVm { id: self.request.id.clone() });
+            }
+            self.finished = true;
+            return Ok(());
+        }
+        if self.is_gone().await {
+            return Err(Error::NoSuchVm { id: self.request.id.clone() });
+        }
+        let error = self.client.interrupted("the server ended the log", LOGS);
+        self.lost(error)
+    }
+
+    /// v0.5 writes why it cannot open a log where the log would stand, with status 200 and without a line's end.
+    fn error_in(&self, body: &str) -> Option<Error> {
+        if self.gave_line || !self.history.is_empty() {
+            return None;
+        }
+        let channel = self.request.channel.as_str();
+        let is_error = body == format!("Unknown channel {channel}")
+            || (body.starts_with("Os {") && body.contains("code:") && body.ends_with('}'));
+        is_error.then(|| Error::Api {
+            endpoint: self.client.inner.endpoint.to_string(),
+            method: LOGS,
+            status: 200,
+            message: body.to_owned(),
+        })
+    }
+
+    /// v0.5 gives an empty log for a VM that does not exist.
+    async fn is_gone(&self) -> bool {
+        matches!(self.client.info(&self.request.id).await, Ok(None))
+    }
+
+    /// Splits the first bytes of the chunk.
+    fn take(&mut self, length: usize) {
+        let bytes = self.chunk.split_to(length);
+        let mut splitter = std::mem::replace(&mut self.splitter, LineSplitter::new(0));
+        splitter.push(bytes.chunk(), |line| {
+            if let Mode::Find(search) = &mut self.mode
+                && search.best == Place::Elsewhere
+                && !line.bytes.ends_with(HEARTBEAT.as_bytes())
+                && self.torn.is_none()
+            {
+                // Most lines of a search are only compared; they need no text of their own.
+                let hash = self.history.hash(line.bytes);
+                search.look(hash, String::new);
+                return;
+            }
+            let text = line.text();
+            let text = match self.torn.take() {
+                Some(beginning) => beginning + &text,
+                None => text,
+            };
+            match text.strip_suffix(HEARTBEAT) {
+                Some("") => {}
+                // The server had sent the beginning of a line, and wrote its sign of life behind it.
+                Some(beginning) => self.torn = Some(beginning.to_owned()),
+                None => {
+                    let hash = self.history.hash(line_hash_bytes(&text, line.bytes, line.cut));
+                    match &mut self.mode {
+                        Mode::Give => {
+                            self.history.push(hash);
+                            self.gave_line = true;
+                            self.ready.push_back(LogEvent::Line(text));
+                        }
+                        Mode::Find(search) => search.look(hash, || text),
+                    }
+                }
+            }
+        });
+        self.splitter = splitter;
+        if self.gave_line {
+            self.failing_since = None;
+        }
+        if matches!(&self.mode, Mode::Find(search) if search.is_over()) {
+            self.decide(false);
+        }
+    }
+
+    /// Ends the search, one way or the other.
+    fn decide(&mut self, saw_all: bool) {
+        let Mode::Find(search) = std::mem::replace(&mut self.mode, Mode::Give) else { return };
+        match search.decide(saw_all, self.history.from_start()) {
+            Decision::Resume { exact } => {
+                if !exact {
+                    self.history.lose_start();
+                }
+                self.ready.push_back(LogEvent::Reconnected { exact });
+                for (hash, line) in search.waiting {
+                    self.history.push(hash);
+                    self.ready.push_back(LogEvent::Line(line));
+                }
+                self.gave_line = true;
+                self.failing_since = None;
+                self.attempts = 0;
+                self.next_ask = None;
+            }
+            decision => {
+                self.body = None;
+                self.chunk.clear();
+                self.splitter.discard_partial();
+                self.torn = None;
+                self.attempts = 0;
+                match decision {
+                    Decision::Ask(ask) => self.next_ask = Some(ask),
+                    _ => self.start_over = true,
+                }
+            }
+        }
+    }
+}
+
+/// What a line is known by: its bytes as they came, or its text where a heartbeat had torn it.
+fn line_hash_bytes<'a>(text: &'a str, bytes: &'a [u8], cut: bool) -> &'a [u8] {
+    if cut || text.len() == bytes.len() || text.contains('\u{fffd}') { bytes } else { text.as_bytes() }
+}
+
+impl Search {
+    fn look(&mut self, hash: u64, text: impl FnOnce() -> String) {
+        match self.finder.push(hash) {
+            Place::Elsewhere => {
+                if self.best != Place::Elsewhere {
+                    let text = text();
+                    self.waiting_bytes += text.len() + size_of::<(u64, String)>();
+                    self.waiting.push_back((hash, text));
+                }
+            }
+            place => {
+                if place == Place::Strong {
+                    self.strong += 1;
+                }
+                if self.best != Place::Certain {
+                    // The later place is the likelier: it says that less was written meanwhile.
+                    self.best = place;
+                    self.waiting.clear();
+                    self.waiting_bytes = 0;
+                } else {
+                    let text = text();
+                    self.waiting_bytes += text.len() + size_of::<(u64, String)>();
+                    self.waiting.push_back((hash, text));
+                }
+            }
+        }
+    }
+
+    /// Whether there is nothing more to wait for.
+    fn is_over(&self) -> bool {
+        let asked = match self.ask {
+            Ask::Tail(lines) => lines as u64,
+            Ask::Everything => u64::MAX,
+        };
+        self.best == Place::Certain || self.finder.received() >= asked || self.waiting_bytes > MAX_WAITING
+    }
+
+    fn decide(&self, saw_all: bool, from_start: bool) -> Decision {
+        // The server had less than was asked for: this is the whole file.
+        let whole_file = saw_all || self.ask == Ask::Everything;
+        match self.best {
+            Place::Certain => Decision::Resume { exact: true },
+            Place::Strong if self.strong == 1 => Decision::Resume { exact: true },
+            Place::Strong => match self.ask {
+                // The lines repeat themselves. The number of lines decides, where it is known; else more lines may.
+                Ask::Tail(_) if from_start => Decision::Ask(Ask::Everything),
+                Ask::Tail(lines) if lines < REMEMBERED && !whole_file => Decision::Ask(Ask::Tail(REMEMBERED)),
+                _ => Decision::Resume { exact: false },
+            },
+            Place::Weak if whole_file => Decision::Resume { exact: false },
+            Place::Elsewhere if whole_file => Decision::StartOver,
+            Place::Weak | Place::Elsewhere => match self.ask {
+                Ask::Tail(lines) if lines < REMEMBERED => Decision::Ask(Ask::Tail(REMEMBERED)),
+                _ => Decision::Ask(Ask::Everything),
+            },
+        }
+    }
+}
+
+/// The beginning of a body; what is lost on the way is left out.
+async fn beginning(mut body: Incoming) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            bytes.extend_from_slice(&data[..data.len().min(MAX_ERROR_BODY - bytes.len())]);
+        }
+        if bytes.len() >= MAX_ERROR_BODY {
+            break;
+        }
+    }
+    bytes
 }

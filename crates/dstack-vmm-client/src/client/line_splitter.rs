@@ -1,5 +1,7 @@
 //! From chunks of bytes to lines.
 
+use std::io::BufRead;
+
 /// What is put in place of the rest of a line that is too long.
 const CUT_MARK: &str = "…[cut]";
 
@@ -63,9 +65,7 @@ impl LineSplitter {
 
     /// Takes the next bytes and gives each line that they complete.
     pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(LogLine<'_>)) {
-        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
-            let line = &bytes[..end];
-            bytes = &bytes[end + 1..];
+        while let Some(line) = next_line(&mut bytes) {
             if self.open {
                 self.hold(line);
                 self.give(&mut each);
@@ -117,6 +117,16 @@ impl LineSplitter {
         self.cut = false;
         self.open = false;
     }
+}
+
+/// Takes the next whole line off the front. The standard library's search behind `skip_until` looks at many bytes at once.
+fn next_line<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let mut rest = *bytes;
+    // A slice as a reader never fails.
+    let length = rest.skip_until(b'\n').unwrap_or(0);
+    let line = bytes[..length].strip_suffix(b"\n")?;
+    *bytes = rest;
+    Some(line)
 }
 
 /// How many carriage returns before a line feed are dropped.

@@ -1,6 +1,8 @@
 //! The log of a VM as a stream of lines.
 
+use std::fmt;
 use std::pin::Pin;
+use std::str::FromStr;
 
 use futures_core::Stream;
 
@@ -28,6 +30,35 @@ impl LogChannel {
             Self::Stderr => "stderr",
         }
     }
+
+    /// Every channel.
+    pub const ALL: [Self; 3] = [Self::Serial, Self::Stdout, Self::Stderr];
+}
+
+impl fmt::Display for LogChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for LogChannel {
+    type Err = UnknownChannel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownChannel> {
+        Self::ALL
+            .into_iter()
+            .find(|channel| channel.as_str() == text)
+            .ok_or_else(|| UnknownChannel { text: text.to_owned() })
+    }
+}
+
+/// A text that names no channel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown log channel {text:?}, expected serial, stdout or stderr")]
+#[non_exhaustive]
+pub struct UnknownChannel {
+    /// The text.
+    pub text: String,
 }
 
 /// What to read of a VM's log.
@@ -51,6 +82,34 @@ impl LogRequest {
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), channel: LogChannel::Serial, tail: None, follow: false, ansi: false }
     }
+
+    /// Another output.
+    #[must_use]
+    pub fn channel(mut self, channel: LogChannel) -> Self {
+        self.channel = channel;
+        self
+    }
+
+    /// Only the last lines to begin with.
+    #[must_use]
+    pub fn tail(mut self, lines: usize) -> Self {
+        self.tail = Some(lines);
+        self
+    }
+
+    /// Whether to keep reading as the log grows.
+    #[must_use]
+    pub fn follow(mut self, follow: bool) -> Self {
+        self.follow = follow;
+        self
+    }
+
+    /// Whether to keep terminal escape sequences.
+    #[must_use]
+    pub fn ansi(mut self, ansi: bool) -> Self {
+        self.ansi = ansi;
+        self
+    }
 }
 
 /// Something read from a log.
@@ -68,3 +127,57 @@ pub enum LogEvent {
 
 /// Lines of a log, in order.
 pub type LogStream = Pin<Box<dyn Stream<Item = Result<LogEvent>> + Send>>;
+
+/// More lines than any live log has: the way to ask for all of it, since the server gives 10,000 to who asks for no number.
+const ALL_LINES: usize = 1_000_000_000;
+
+/// Path and query of a request for the last lines of a log.
+pub(super) fn query(request: &LogRequest, tail: Option<usize>) -> String {
+    format!(
+        "/logs?id={}&follow={}&ansi={}&lines={}&ch={}",
+        percent_encoded(&request.id),
+        request.follow,
+        request.ansi,
+        tail.unwrap_or(ALL_LINES),
+        request.channel.as_str()
+    )
+}
+
+/// Everything but the unreserved characters of RFC 3986 as `%XX`.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries() {
+        let request = LogRequest::new("a b&c=d/ü").channel(LogChannel::Stderr).tail(5).follow(true);
+        assert_eq!(
+            query(&request, request.tail),
+            "/logs?id=a%20b%26c%3Dd%2F%C3%BC&follow=true&ansi=false&lines=5&ch=stderr"
+        );
+        assert_eq!(
+            query(&LogRequest::new("x").ansi(true), None),
+            "/logs?id=x&follow=false&ansi=true&lines=1000000000&ch=serial"
+        );
+    }
+
+    #[test]
+    fn channels_read_and_write() {
+        for channel in LogChannel::ALL {
+            assert_eq!(channel.to_string().parse::<LogChannel>(), Ok(channel));
+        }
+        assert_eq!("zzz".parse::<LogChannel>().unwrap_err().to_string(), "unknown log channel \"zzz\", expected serial, stdout or stderr");
+    }
+}

@@ -22,7 +22,10 @@ mod connect;
 mod credentials;
 mod endpoint;
 mod follow;
+mod history;
+mod line_splitter;
 mod logs;
+mod pages;
 mod tls;
 mod vmm;
 
@@ -44,7 +47,9 @@ pub use connect::{Dial, Socket};
 pub use credentials::Credentials;
 pub use endpoint::Endpoint;
 pub use follow::FollowOptions;
-pub use logs::{LogChannel, LogEvent, LogRequest, LogStream};
+pub use line_splitter::{LineSplitter, LogLine};
+pub use logs::{LogChannel, LogEvent, LogRequest, LogStream, UnknownChannel};
+pub use pages::{Listing, list, list_all};
 
 use connect::Connector;
 

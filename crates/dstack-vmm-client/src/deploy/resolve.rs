@@ -76,20 +76,20 @@ pub struct Desired {
     pub env_without_value: Vec<String>,
     /// The user config; `None` leaves that of the VM.
     pub user_config: Option<String>,
-    /// KMS URLs; empty for the node's.
-    pub kms_urls: Vec<String>,
-    /// Gateway URLs; empty for the node's.
-    pub gateway_urls: Vec<String>,
+    /// KMS URLs, empty for the node's; `None` leaves those of the VM.
+    pub kms_urls: Option<Vec<String>>,
+    /// Gateway URLs, empty for the node's; `None` leaves those of the VM.
+    pub gateway_urls: Option<Vec<String>>,
     /// GPUs; `None` leaves those of the VM.
     pub gpus: Option<GpuSelection>,
     /// Networking mode; `None` leaves that of the VM or takes the node's default.
     pub networking: Option<String>,
-    /// Huge pages.
-    pub hugepages: bool,
-    /// One NUMA node.
-    pub pin_numa: bool,
-    /// A plain VM.
-    pub no_tee: bool,
+    /// Huge pages; `None` leaves it.
+    pub hugepages: Option<bool>,
+    /// One NUMA node; `None` leaves it.
+    pub pin_numa: Option<bool>,
+    /// A plain VM; `None` leaves it.
+    pub no_tee: Option<bool>,
     /// Who may sign the key that the environment is sealed to.
     pub signers: Vec<SignerKey>,
     /// Whether a signature without a time is enough.
@@ -268,8 +268,8 @@ impl Project {
             env_notes,
             env_without_value,
             user_config,
-            kms_urls: self.kms.urls.clone(),
-            gateway_urls: self.gateway.urls.clone(),
+            kms_urls: Some(self.kms.urls.clone()),
+            gateway_urls: Some(self.gateway.urls.clone()),
             gpus: self.gpus.clone(),
             networking: self.networking.clone(),
             hugepages: self.hugepages,

@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 
 use super::vars::{EnvNameError, EnvVar, Environment, check_name};
 
-/// What is wrong with a `.env` file. No value is ever part of it.
+/// What is wrong with a `.env` file. Nothing that may belong to a value is ever part of it, and where a name is not one, it
+/// may: the line could be the middle of a key that somebody forgot to quote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvFileProblem {
@@ -29,14 +30,19 @@ pub enum EnvFileProblem {
     #[error("not UTF-8")]
     NotUtf8,
     /// A line without `=`.
-    #[error("there is no = after {name:?}")]
-    NoEquals {
-        /// What is there, as far as it could be a name.
-        name: String,
-    },
+    #[error("there is no = in this line")]
+    NoEquals,
+    /// Nothing before `=`.
+    #[error("there is no name before the =")]
+    NoName,
     /// A name that the guest refuses.
-    #[error(transparent)]
-    Name(EnvNameError),
+    #[error("a name cannot {} {character:?}", if *.first { "begin with" } else { "contain" })]
+    Name {
+        /// The character that is not allowed.
+        character: char,
+        /// Whether it is the first one, where digits are not allowed either.
+        first: bool,
+    },
     /// A quote that does not end.
     #[error("the quote of {name} is never closed")]
     OpenQuote {
@@ -83,11 +89,11 @@ impl Hinted for EnvFileError {
     fn hint(&self) -> Option<Hint> {
         let text = match &self.problem {
             EnvFileProblem::NotUtf8 => "save the file as UTF-8",
-            EnvFileProblem::NoEquals { .. } => {
+            EnvFileProblem::NoEquals | EnvFileProblem::NoName => {
                 "write NAME=value; a name alone is not taken from the environment of this machine, and a value over several \
                  lines needs quotes"
             }
-            EnvFileProblem::Name(_) => "names are letters, digits and _, not beginning with a digit",
+            EnvFileProblem::Name { .. } => "names are letters, digits and _, not beginning with a digit",
             EnvFileProblem::OpenQuote { .. } => "close the quote, or write \\' or \\\" for one that belongs to the value",
             EnvFileProblem::AfterQuote { .. } => "put the whole value between the quotes, and a space before a # comment",
             EnvFileProblem::Nul { .. } => "encode binary values, in base64 for instance",
@@ -157,10 +163,7 @@ impl EnvFile {
     /// assert_eq!(file.environment.get("KEY").unwrap().value(), "two\nlines");
     ///
     /// let error = EnvFile::parse(b"A=1\nB-C=2\n").unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "line 2, column 2: \"B-C\" is no name of a variable: '-' is not allowed at position 2"
-    /// );
+    /// assert_eq!(error.to_string(), "line 2, column 2: a name cannot contain '-'");
     /// # Ok::<(), dstack_vmm_client::env::EnvFileError>(())
     /// ```
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvFileError> {
@@ -188,9 +191,7 @@ impl EnvFile {
             if entry.value.contains('\n') {
                 note(EnvNoteKind::LineBreak);
             }
-            let var = EnvVar::new(entry.name, entry.value)
-                .map_err(|error| reader.error(entry.at, EnvFileProblem::Name(error)))?;
-            file.environment.push_new(var);
+            file.environment.push_new(EnvVar::checked(entry.name, entry.value));
         }
         Ok(file)
     }
@@ -293,21 +294,17 @@ impl<'a> Reader<'a> {
         let at = self.at;
         let line = &self.rest()[..self.line_len()];
         let Some(equals) = line.find('=') else {
-            // The line may be the middle of a secret, so only what could be a name is repeated.
-            let name = line.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-            let name = name.chars().take(40).collect();
-            return Err(self.error(at, EnvFileProblem::NoEquals { name }));
+            return Err(self.error(at, EnvFileProblem::NoEquals));
         };
         let name = line[..equals].trim_end_matches([' ', '\t']);
-        check_name(name).map_err(|error| {
-            let before = match &error {
-                EnvNameError::Character { position, .. } => {
-                    name.char_indices().nth(position - 1).map_or(0, |(offset, _)| offset)
-                }
-                _ => 0,
-            };
-            self.error(at + before, EnvFileProblem::Name(error))
-        })?;
+        match check_name(name) {
+            Ok(()) => {}
+            Err(EnvNameError::Character { character, position, .. }) => {
+                let before = name.char_indices().nth(position - 1).map_or(0, |(offset, _)| offset);
+                return Err(self.error(at + before, EnvFileProblem::Name { character, first: position == 1 }));
+            }
+            Err(_) => return Err(self.error(at, EnvFileProblem::NoName)),
+        }
         self.at += equals + 1;
         Ok((at, name))
     }

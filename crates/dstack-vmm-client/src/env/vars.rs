@@ -73,6 +73,11 @@ impl EnvVar {
         Ok(Self { name, value })
     }
 
+    /// A variable whose name and value were looked at.
+    pub(super) fn checked(name: &str, value: Zeroizing<String>) -> Self {
+        Self { name: name.to_owned(), value }
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.name

@@ -79,12 +79,12 @@ pub struct Project {
     pub gpus: Option<GpuSelection>,
     /// Networking mode, `user` or `bridge`; `None` for the node's default.
     pub networking: Option<String>,
-    /// Back the memory with huge pages. Only when the VM is made.
-    pub hugepages: bool,
-    /// Pin the VM to one NUMA node. Only when the VM is made.
-    pub pin_numa: bool,
+    /// Back the memory with huge pages; fixed when the VM is made.
+    pub hugepages: Option<bool>,
+    /// Pin the VM to one NUMA node; fixed when the VM is made.
+    pub pin_numa: Option<bool>,
     /// Run without a TEE. Nothing of such a VM can be attested.
-    pub no_tee: bool,
+    pub no_tee: Option<bool>,
     /// Where it runs. Empty where the caller names the host.
     pub hosts: Vec<HostSpec>,
     /// How a compose hash becomes allowed.

@@ -80,9 +80,9 @@ fn read(root: &Section<'_, '_>) -> Option<Project> {
         gateway,
         gpus: gpus(root),
         networking: root.word("networking", &["user", "bridge"]),
-        hugepages: root.boolean("hugepages").unwrap_or(false),
-        pin_numa: root.boolean("pin_numa").unwrap_or(false),
-        no_tee: root.boolean("no_tee").unwrap_or(false),
+        hugepages: root.boolean("hugepages"),
+        pin_numa: root.boolean("pin_numa"),
+        no_tee: root.boolean("no_tee"),
         hosts: hosts(root),
         authorization: authorization(root),
     };
