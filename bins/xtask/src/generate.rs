@@ -1,11 +1,13 @@
 //! `cargo xtask gen`: everything that is generated and committed.
 
-use std::path::PathBuf;
+use std::fmt::Write;
 use std::process::ExitCode;
+
+use dstack_check::CheckDef;
 
 use crate::process::{Failure, root, say};
 
-/// Writes the CLI reference, the JSON Schemas and the list of checks.
+/// Writes the CLI reference, the JSON Schemas and the index of checks.
 #[derive(clap::Args)]
 pub(crate) struct Gen {
     /// Change nothing; fail when a file is not what would be written.
@@ -45,8 +47,7 @@ impl Gen {
 pub(crate) fn check() -> Result<(), Failure> {
     let mut stale = Vec::new();
     for file in all()? {
-        let path: PathBuf = root().join(file.path);
-        if std::fs::read_to_string(path).map_or(true, |text| text != file.text) {
+        if std::fs::read_to_string(root().join(file.path)).map_or(true, |text| text != file.text) {
             stale.push(file.path);
         }
     }
@@ -58,5 +59,90 @@ pub(crate) fn check() -> Result<(), Failure> {
 }
 
 fn all() -> Result<Vec<Generated>, Failure> {
-    Ok(Vec::new())
+    Ok(vec![
+        Generated { path: "docs/checks/README.md", text: index_of_checks()? },
+        Generated {
+            path: "docs/cli/dstack-vmmctl.md",
+            text: reference("dstack-vmmctl", dstack_vmmctl::command_line()),
+        },
+        Generated {
+            path: "docs/cli/dstack-emulator.md",
+            text: reference("dstack-emulator", dstack_emulator_cli::command_line()),
+        },
+        Generated { path: "schemas/report-v1.json", text: schema(&dstack_check::render::json::report_schema())? },
+        Generated { path: "schemas/report-set-v1.json", text: schema(&dstack_check::render::json::set_schema())? },
+    ])
+}
+
+fn schema(schema: &serde_json::Value) -> Result<String, Failure> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(schema)?))
+}
+
+/// Every check of the project, by the crate that has it.
+const CHECKS: &[(&str, &str, &[CheckDef])] = &[
+    ("dstack-attestation", "What an app proves", dstack_attestation::APP_CHECKS),
+    ("dstack-vmm-client", "App-compose documents", dstack_vmm_client::app_compose::CHECKS),
+    ("dstack-vmm-client", "vmm.toml", dstack_vmm_client::config::CHECKS),
+    ("dstack-vmm-client", "Deployments", dstack_vmm_client::deploy::CHECKS),
+    ("dstack-vmmctl", "Hosts and environments", dstack_vmmctl::CHECKS),
+];
+
+/// The index of docs/checks.
+///
+/// # Errors
+/// A check has no page, a page has no check, or an id is given twice.
+fn index_of_checks() -> Result<String, Failure> {
+    let folder = root().join("docs/checks");
+    let mut text = String::from(
+        "# Checks\n\nEvery finding carries the id of its check. The pages say what each one looks at, why it matters, how it \
+         can fail and\nwhat to do.\n",
+    );
+    let mut wrong = Vec::new();
+    let mut known = std::collections::BTreeSet::new();
+    for (owner, title, checks) in CHECKS {
+        let _ = write!(text, "\n## {title}\n\nFrom `{owner}`.\n\n| check | what is true when it passes |\n|---|---|\n");
+        for check in *checks {
+            if !known.insert(check.id) {
+                wrong.push(format!("{} is the id of two checks", check.id));
+            }
+            if !folder.join(format!("{}.md", check.id)).is_file() {
+                wrong.push(format!("docs/checks/{}.md is missing", check.id));
+            }
+            let _ = writeln!(text, "| [`{0}`]({0}.md) | {1} |", check.id, check.title);
+        }
+    }
+    for entry in std::fs::read_dir(&folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let id = name.trim_end_matches(".md");
+        if id != "README" && !known.contains(id) {
+            wrong.push(format!("docs/checks/{name} is the page of no check"));
+        }
+    }
+    wrong.sort();
+    if wrong.is_empty() { Ok(text) } else { Err(wrong.join("\n").into()) }
+}
+
+/// The help of a program and of all its commands as one Markdown page.
+fn reference(name: &str, command: clap::Command) -> String {
+    let mut command = command.disable_help_subcommand(true).term_width(96).mut_args(|arg| arg.hide_env_values(true));
+    command.build();
+    let mut text = format!(
+        "# `{name}`\n\nWhat `--help` prints, for the program and for each of its commands. Written by `cargo xtask gen`.\n"
+    );
+    page(&mut command, &mut text);
+    text
+}
+
+fn page(command: &mut clap::Command, text: &mut String) {
+    let name = command.get_display_name().unwrap_or(command.get_name()).replace('-', " ");
+    // Only the blanks between commands are blanks; the program's own name keeps its hyphens.
+    let name = command.get_bin_name().map_or(name, ToOwned::to_owned);
+    let help = command.render_long_help().to_string();
+    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    let _ = write!(text, "\n## `{name}`\n\n```text\n{}\n```\n", help.join("\n").trim_end());
+    for sub in command.get_subcommands_mut() {
+        if !sub.is_hide_set() {
+            page(sub, text);
+        }
+    }
 }

@@ -1,0 +1,584 @@
+//! The way from what runs to what should, before anything is done.
+
+use std::collections::BTreeMap;
+
+use dstack_check::{Finding, Status};
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+
+use super::change::{Change, Consequence, EnvChange, compose_changes};
+use super::history::{DigestKey, EnvRecord, History};
+use super::journal::Journal;
+use super::observe::{NodeFacts, Observed, has_process, hash_of, networking_of, status};
+use super::project::{GpuSelection, PortSpec};
+use super::resolve::{Desired, DesiredEnv};
+use super::select::select;
+use super::{checks, judge};
+use crate::api::{GpuConfig, VmConfiguration, VmInfo};
+use crate::app_compose::ComposeHash;
+use crate::vm::VmStatus;
+
+/// What the `schema` field of a plan says.
+pub const SCHEMA: &str = "dstack-vmm-client/plan/v1";
+
+/// What a plan comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PlanKind {
+    /// A VM is made.
+    Create,
+    /// A VM is changed or started.
+    Update,
+    /// Nothing changes on the host; a broken-off run is finished, or a VM that is right already is taken note of.
+    Settle,
+    /// Everything is as it should be.
+    Nothing,
+    /// Something stands in the way; the failed findings say what.
+    Conflict,
+}
+
+/// Something a run does, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Step {
+    /// Makes the policy allow the compose hash.
+    Authorize {
+        /// The hash.
+        hash: ComposeHash,
+    },
+    /// Gets the key of the app's environment, checks who signed it, and seals.
+    SealEnv {
+        /// Names of the variables.
+        names: Vec<String>,
+    },
+    /// Stops the VM, so that it can be changed.
+    Stop,
+    /// Makes the VM.
+    Create,
+    /// Changes the VM, all at once.
+    Update {
+        /// What is changed.
+        fields: Vec<&'static str>,
+    },
+    /// Starts the VM anew.
+    Restart,
+    /// Starts the VM.
+    Start,
+    /// Reads the VM back and compares.
+    Verify,
+    /// Waits until the app is up.
+    WaitUp,
+    /// Keeps the version.
+    Record,
+    /// Takes hashes that nothing needs any more out of the policy.
+    Revoke,
+}
+
+/// Old and new compose hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HashChange {
+    /// What runs; `None` when nothing does.
+    pub old: Option<ComposeHash>,
+    /// What should.
+    pub new: ComposeHash,
+}
+
+/// What a run would do, why, and what stands in its way. Serialises as documented, versioned JSON.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// Name of the host.
+    pub host: String,
+    /// Endpoint of its VMM.
+    pub endpoint: String,
+    /// Version of the VMM, as it says.
+    pub server_version: String,
+    /// Name of the app.
+    pub name: String,
+    /// What the plan comes to.
+    pub kind: PlanKind,
+    /// The VM; `None` when one is made.
+    pub vm_id: Option<String>,
+    /// Its status.
+    pub vm_status: Option<String>,
+    /// Compose hash, old and new.
+    pub hash: HashChange,
+    /// App id, 40 hex digits.
+    pub app_id: String,
+    /// What changes.
+    pub changes: Vec<Change>,
+    /// What follows.
+    pub consequences: Vec<Consequence>,
+    /// What was checked and is worth saying. A failed one stands in the way.
+    pub findings: Vec<Finding>,
+    /// What a run does.
+    pub steps: Vec<Step>,
+    /// SHA-256 over all of this and the VM's whole configuration. A run is refused when it no longer comes out the same.
+    pub fingerprint: String,
+}
+
+impl Plan {
+    /// The findings that stand in the way.
+    pub fn conflicts(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.status == Status::Fail)
+    }
+
+    /// Whether there is anything to do.
+    pub fn is_nothing(&self) -> bool {
+        self.kind == PlanKind::Nothing
+    }
+
+    /// Whether the run has this step.
+    pub(crate) fn has(&self, wanted: impl Fn(&Step) -> bool) -> bool {
+        self.steps.iter().any(wanted)
+    }
+}
+
+/// Which VM to plan for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target<'a> {
+    /// The one that is the app's, else a new one.
+    #[default]
+    Auto,
+    /// The one with this id.
+    Vm(&'a str),
+    /// A new one, whatever is there.
+    New,
+}
+
+/// Whether the policy allows the new hash, and who can change that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PolicyState {
+    /// It is not known here: somebody else governs it.
+    #[default]
+    Unknown,
+    /// It is known here and this run can change it.
+    Managed {
+        /// Whether it allows the hash for the app already.
+        allowed: bool,
+    },
+}
+
+/// What a plan is made under, beside what should run and what does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PlanContext<'a> {
+    /// Name of the host.
+    pub host: &'a str,
+    /// Endpoint of its VMM.
+    pub endpoint: &'a str,
+    /// Kept versions.
+    pub history: &'a History,
+    /// What a broken-off run left.
+    pub journal: Option<&'a Journal>,
+    /// Key of the digests of environment values; without it an environment always counts as changed.
+    pub digest_key: Option<&'a DigestKey>,
+    /// What else is known of the node.
+    pub node: NodeFacts,
+    /// Which VM.
+    pub target: Target<'a>,
+    /// What is known of the policy.
+    pub policy: PolicyState,
+    /// Start the VM anew after a change, so that the change takes effect. True unless said otherwise.
+    pub restart: bool,
+    /// Start the VM when it does not run. True unless said otherwise.
+    pub start: bool,
+    /// Wait until the app is up. True unless said otherwise.
+    pub wait: bool,
+    /// Go on although what is on the data disk will be lost.
+    pub accept_data_loss: bool,
+    /// Seal the environment to a key of any signer. For development.
+    pub danger_accept_any_signer: bool,
+}
+
+impl<'a> PlanContext<'a> {
+    /// A context with the usual choices.
+    pub fn new(host: &'a str, endpoint: &'a str, history: &'a History) -> Self {
+        Self {
+            host,
+            endpoint,
+            history,
+            journal: None,
+            digest_key: None,
+            node: NodeFacts::default(),
+            target: Target::Auto,
+            policy: PolicyState::Unknown,
+            restart: true,
+            start: true,
+            wait: true,
+            accept_data_loss: false,
+            danger_accept_any_signer: false,
+        }
+    }
+}
+
+/// Plans the way from what runs to what should. The same arguments give the same plan.
+pub fn plan(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -> Plan {
+    let selected = select(desired, observed, context);
+    let vm = selected.vm;
+    let old = vm.and_then(|vm| vm.configuration.as_ref());
+    let mut findings = selected.findings;
+
+    let changes = match old {
+        Some(old) => changes(desired, old, observed, context),
+        None => new_vm_changes(desired),
+    };
+    findings.extend(judge::findings(desired, observed, context, vm, &changes));
+    let conflict = findings.iter().any(|finding| finding.status == Status::Fail);
+
+    let runs = vm.is_some_and(has_process);
+    let restart_due = vm.is_some()
+        && (context.journal.is_some_and(|journal| journal.restart_due)
+            || context.history.current(context.host).is_some_and(|entry| entry.restart_pending));
+    let start = vm.is_some_and(|vm| status(vm) == VmStatus::Stopped) && context.start;
+    let recorded = context.history.current(context.host).is_some_and(|entry| {
+        vm.is_some_and(|vm| vm.id == entry.vm_id) && entry.hash == desired.hash()
+    });
+    let kind = if conflict {
+        PlanKind::Conflict
+    } else if vm.is_none() {
+        PlanKind::Create
+    } else if !changes.is_empty() || start || (restart_due && context.restart) {
+        PlanKind::Update
+    } else if context.journal.is_some() || !recorded {
+        PlanKind::Settle
+    } else {
+        PlanKind::Nothing
+    };
+
+    let app_id = match vm {
+        Some(vm) => vm.app_id.clone(),
+        None => desired.new_app_id().to_string(),
+    };
+    let moves = Moves {
+        stop_first: runs && changes.iter().any(needs_stop),
+        restart: runs && context.restart && (!changes.is_empty() || restart_due),
+        start: start || (restart_due && !runs && context.start),
+    };
+    let consequences = consequences(desired, context, vm, &changes, moves);
+    let steps = match kind {
+        PlanKind::Conflict | PlanKind::Nothing => Vec::new(),
+        _ => steps(desired, context, vm, &changes, moves),
+    };
+    let mut plan = Plan {
+        schema: SCHEMA,
+        host: context.host.to_owned(),
+        endpoint: context.endpoint.to_owned(),
+        server_version: observed.server.version.clone(),
+        name: desired.name.clone(),
+        kind,
+        vm_id: vm.map(|vm| vm.id.clone()),
+        vm_status: vm.map(|vm| vm.status.clone()),
+        hash: HashChange { old: vm.and_then(hash_of), new: desired.hash() },
+        app_id,
+        changes,
+        consequences,
+        findings,
+        steps,
+        fingerprint: String::new(),
+    };
+    plan.fingerprint = fingerprint(&plan, old);
+    plan
+}
+
+/// How a VM gets from running with the old to running with the new.
+#[derive(Clone, Copy)]
+struct Moves {
+    stop_first: bool,
+    restart: bool,
+    start: bool,
+}
+
+/// Whether the VMM makes this change only to a stopped VM.
+fn needs_stop(change: &Change) -> bool {
+    matches!(change, Change::Setting { name: "image" | "vcpu" | "memory" | "disk", .. })
+}
+
+/// The name of what a change changes, as steps and the check afterwards call it.
+pub(crate) fn field(change: &Change) -> &'static str {
+    match change {
+        Change::ComposeText { .. }
+        | Change::ComposeField { .. }
+        | Change::AllowedEnvs { .. }
+        | Change::ComposeLayout => "app-compose",
+        Change::Env(_) => "environment",
+        Change::Setting { name, .. } => name,
+        Change::Ports { .. } => "ports",
+        Change::UserConfig { .. } => "user_config",
+    }
+}
+
+fn changes(desired: &Desired, old: &VmConfiguration, observed: &Observed, context: &PlanContext<'_>) -> Vec<Change> {
+    let mut changes = compose_changes(&old.compose_file, desired.compose_text());
+    changes.extend(env_change(desired, old, context).map(Change::Env));
+    let mut setting = |name: &'static str, old: String, new: String| {
+        if old != new {
+            changes.push(Change::Setting { name, old, new });
+        }
+    };
+    setting("image", old.image.clone(), desired.image.clone());
+    setting("vcpu", old.vcpu.to_string(), desired.vcpu.to_string());
+    setting("memory", format!("{} MiB", old.memory), format!("{} MiB", desired.memory_mib));
+    setting("disk", format!("{} GiB", old.disk_size), format!("{} GiB", desired.disk_gib));
+    if let Some(gpus) = &desired.gpus {
+        setting("gpus", gpu_text(&current_gpus(old)), gpu_text(gpus));
+    }
+    if let Some(mode) = &desired.networking {
+        setting("networking", current_networking(old, observed), mode.clone());
+    }
+    if let Some(no_tee) = desired.no_tee {
+        setting("no_tee", old.no_tee.to_string(), no_tee.to_string());
+    }
+    let urls = |urls: &[String]| if urls.is_empty() { "node default".to_owned() } else { urls.join(", ") };
+    if let Some(kms_urls) = &desired.kms_urls {
+        setting("kms_urls", urls(&old.kms_urls), urls(kms_urls));
+    }
+    if let Some(gateway_urls) = &desired.gateway_urls {
+        setting("gateway_urls", urls(&old.gateway_urls), urls(gateway_urls));
+    }
+    changes.extend(port_change(desired, old));
+    if let Some(new) = desired.user_config.as_ref().filter(|new| **new != old.user_config) {
+        changes.push(Change::UserConfig { old_bytes: old.user_config.len(), new_bytes: new.len() });
+    }
+    changes
+}
+
+/// For a new VM only what the reader may not expect from the project file: the names of its environment.
+fn new_vm_changes(desired: &Desired) -> Vec<Change> {
+    match &desired.env {
+        DesiredEnv::Set(env) if !env.is_empty() => {
+            let added = env.names().map(str::to_owned).collect();
+            vec![Change::Env(EnvChange { added, ..EnvChange::default() })]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn env_change(desired: &Desired, old: &VmConfiguration, context: &PlanContext<'_>) -> Option<EnvChange> {
+    let DesiredEnv::Set(env) = &desired.env else { return None };
+    let names = || env.names().map(str::to_owned).collect::<Vec<_>>();
+    if old.encrypted_env.is_empty() {
+        return (!env.is_empty()).then(|| EnvChange { added: names(), ..EnvChange::default() });
+    }
+    // An environment cannot be taken away; the findings say so.
+    if env.is_empty() {
+        return None;
+    }
+    let change = match (known_env(&old.encrypted_env, context), context.digest_key) {
+        (Some(known), Some(key)) => EnvChange::between(&known.digests, &key.digests(env)),
+        _ => EnvChange { changed: names(), unknown: true, ..EnvChange::default() },
+    };
+    (!change.is_empty()).then_some(change)
+}
+
+/// What this directory knows of the environment that a VM has.
+pub(crate) fn known_env<'a>(sealed: &[u8], context: &'a PlanContext<'_>) -> Option<&'a EnvRecord> {
+    let sha256 = sha256_hex(sealed);
+    let pending = context.journal.and_then(|journal| journal.env.as_ref());
+    pending
+        .filter(|record| record.sealed_sha256.as_deref() == Some(sha256.as_str()))
+        .or_else(|| context.history.env(&sha256))
+}
+
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(digest(&SHA256, bytes))
+}
+
+/// The ports of a VM. What cannot be read as one (it was set by other means) counts as another port.
+pub(crate) fn current_ports(old: &VmConfiguration) -> Vec<PortSpec> {
+    old.ports.iter().filter_map(|port| PortSpec::from_mapping(port).ok()).collect()
+}
+
+fn port_change(desired: &Desired, old: &VmConfiguration) -> Option<Change> {
+    let mut left = current_ports(old);
+    let unreadable = old.ports.len() - left.len();
+    let mut added = Vec::new();
+    for wanted in &desired.ports {
+        match left.iter().position(|port| port.satisfies(wanted)) {
+            Some(at) => drop(left.remove(at)),
+            None => added.push(wanted.to_string()),
+        }
+    }
+    let mut removed: Vec<String> = left.iter().map(ToString::to_string).collect();
+    if unreadable > 0 {
+        removed.push(format!("{unreadable} that cannot be read"));
+    }
+    (!added.is_empty() || !removed.is_empty()).then_some(Change::Ports { added, removed })
+}
+
+pub(crate) fn current_networking(old: &VmConfiguration, observed: &Observed) -> String {
+    let networks = match &old.networking {
+        Some(network) if old.networks.is_empty() => std::slice::from_ref(network),
+        _ => old.networks.as_slice(),
+    };
+    let mode = networking_of(networks, &observed.meta);
+    // v0.5 does not say what its default is.
+    if mode.is_empty() { "node default".to_owned() } else { mode }
+}
+
+pub(crate) fn current_gpus(old: &VmConfiguration) -> GpuSelection {
+    match &old.gpus {
+        Some(gpus) if gpus.attach_mode == "all" => GpuSelection::All,
+        Some(gpus) => GpuSelection::Listed(gpus.gpus.iter().map(|gpu| gpu.slot.clone()).collect()),
+        None => GpuSelection::Listed(Vec::new()),
+    }
+}
+
+/// GPUs as the wire has them.
+pub(crate) fn gpu_config(gpus: &GpuSelection) -> GpuConfig {
+    match gpus {
+        GpuSelection::All => GpuConfig { attach_mode: "all".to_owned(), ..GpuConfig::default() },
+        GpuSelection::Listed(slots) => GpuConfig {
+            attach_mode: "listed".to_owned(),
+            gpus: slots.iter().map(|slot| crate::api::GpuSpec { slot: slot.clone() }).collect(),
+        },
+    }
+}
+
+fn gpu_text(gpus: &GpuSelection) -> String {
+    match gpus {
+        GpuSelection::All => "all".to_owned(),
+        GpuSelection::Listed(slots) if slots.is_empty() => "none".to_owned(),
+        GpuSelection::Listed(slots) => {
+            let mut slots = slots.clone();
+            slots.sort();
+            slots.join(", ")
+        }
+    }
+}
+
+fn consequences(
+    desired: &Desired,
+    context: &PlanContext<'_>,
+    vm: Option<&VmInfo>,
+    changes: &[Change],
+    moves: Moves,
+) -> Vec<Consequence> {
+    let mut found = Vec::new();
+    let hash = desired.hash();
+    let new_hash = vm.and_then(hash_of) != Some(hash);
+    if vm.is_none() {
+        found.push(Consequence::NewVm);
+    } else if moves.stop_first {
+        found.push(Consequence::StopFirst);
+    } else if moves.restart {
+        found.push(Consequence::Restart);
+    } else if moves.start {
+        found.push(Consequence::Start);
+    } else if !changes.is_empty() && vm.is_some_and(has_process) {
+        found.push(Consequence::RestartLater);
+    }
+    if desired.uses_kms() {
+        match context.policy {
+            PolicyState::Managed { allowed: false } => found.push(Consequence::NewAllowListEntry { hash }),
+            PolicyState::Unknown if new_hash => found.push(Consequence::AllowListEntryNeeded { hash }),
+            PolicyState::Managed { allowed: true } | PolicyState::Unknown => {}
+        }
+    }
+    if vm.is_some() && new_hash && desired.uses_kms() {
+        found.push(Consequence::SameKeys);
+    }
+    let fields: Vec<&str> = changes.iter().map(field).collect();
+    found.extend(judge::lost_keys(desired, vm, &fields));
+    found
+}
+
+fn steps(
+    desired: &Desired,
+    context: &PlanContext<'_>,
+    vm: Option<&VmInfo>,
+    changes: &[Change],
+    moves: Moves,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if desired.uses_kms() && context.policy == (PolicyState::Managed { allowed: false }) {
+        steps.push(Step::Authorize { hash: desired.hash() });
+    }
+    if let Some(env) = changes.iter().find_map(|change| match change {
+        Change::Env(env) => Some(env),
+        _ => None,
+    }) {
+        let mut names: Vec<String> = [&env.added, &env.changed, &env.unchanged].into_iter().flatten().cloned().collect();
+        names.sort();
+        steps.push(Step::SealEnv { names });
+    }
+    let mut waits = context.wait;
+    if vm.is_none() {
+        steps.push(Step::Create);
+        waits &= context.start;
+    } else {
+        if moves.stop_first {
+            steps.push(Step::Stop);
+        }
+        if !changes.is_empty() {
+            let fields: BTreeMap<&'static str, ()> = changes.iter().map(|change| (field(change), ())).collect();
+            steps.push(Step::Update { fields: fields.into_keys().collect() });
+        }
+        let restarted = if moves.stop_first {
+            // It ran before, so it runs after, whatever was said about restarts: leaving it down would be worse.
+            steps.push(Step::Start);
+            true
+        } else if moves.restart {
+            steps.push(Step::Restart);
+            true
+        } else if moves.start {
+            steps.push(Step::Start);
+            true
+        } else {
+            vm.is_some_and(has_process)
+        };
+        waits &= restarted;
+    }
+    if !changes.is_empty() || vm.is_none() {
+        steps.push(Step::Verify);
+    }
+    if waits {
+        steps.push(Step::WaitUp);
+    }
+    steps.push(Step::Record);
+    if desired.uses_kms() && context.policy != PolicyState::Unknown {
+        steps.push(Step::Revoke);
+    }
+    steps
+}
+
+/// A digest of the plan and of the configuration that it was made against.
+fn fingerprint(plan: &Plan, old: Option<&VmConfiguration>) -> String {
+    // A plan is made of texts and numbers, which always have a JSON form.
+    let mut bytes = serde_json::to_vec(plan).unwrap_or_default();
+    bytes.push(0);
+    bytes.extend(serde_json::to_vec(&old).unwrap_or_default());
+    sha256_hex(&bytes)
+}
+
+/// Whether findings are about something that was looked at and is fine is not said; only what is not is.
+pub(crate) fn notes_on_state(context: &PlanContext<'_>, observed: &Observed) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if observed.version_is_a_guess {
+        findings.push(
+            checks::VERSION
+                .warn()
+                .observed(format!("the VMM says {:?}", observed.server.version))
+                .expected(format!("0.5 or 0.6; it is treated as {}", observed.version)),
+        );
+    }
+    if let Some(journal) = context.journal {
+        findings.push(
+            checks::JOURNAL
+                .warn()
+                .observed(format!("run {} was broken off at: {}", journal.run, journal.step))
+                .expected("this run goes on from there"),
+        );
+    }
+    for damage in &context.history.damaged {
+        findings.push(checks::HISTORY.warn().observed(damage.reason.clone()).evidence(damage.path.clone(), ""));
+    }
+    findings
+}
