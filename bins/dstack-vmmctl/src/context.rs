@@ -2,14 +2,13 @@
 
 use cli_support::{CliError, ExitCode, Output, OutputArgs, Progress};
 
-use crate::hosts::ConnectArgs;
+use crate::hosts::{ConnectArgs, Host};
 
 /// Output, talk, and how to reach hosts.
 pub(crate) struct Context {
     pub(crate) out: Output,
     pub(crate) progress: Progress,
     pub(crate) connect: ConnectArgs,
-    pub(crate) output_args: OutputArgs,
 }
 
 /// A command that talks to hosts.
@@ -20,12 +19,17 @@ pub(crate) trait Run {
 
 impl Context {
     pub(crate) fn new(output: &OutputArgs, connect: ConnectArgs) -> Self {
-        Self {
-            out: Output::stdout(output),
-            progress: Progress::stderr(output),
-            connect,
-            output_args: *output,
-        }
+        Self { out: Output::stdout(output), progress: Progress::stderr(output), connect }
+    }
+
+    /// The one host that is meant.
+    pub(crate) fn one(&self) -> Result<Host, CliError> {
+        self.connect.one(&self.progress)
+    }
+
+    /// All hosts that are meant.
+    pub(crate) fn several(&self) -> Result<Vec<Host>, CliError> {
+        self.connect.several(&self.progress)
     }
 
     /// Runs a command on a runtime of one thread: every command waits for the network far more than it computes.

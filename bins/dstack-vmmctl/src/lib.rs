@@ -6,9 +6,12 @@
 mod commands;
 mod context;
 mod failure;
+mod files;
 pub mod hosts;
+mod project;
 pub mod timeline;
 pub mod vm_ref;
+mod waiting;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};

@@ -5,6 +5,8 @@
 use std::path::Path;
 
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use ring::digest::{SHA256, digest};
 
@@ -95,7 +97,7 @@ impl Auth {
     }
 
     fn basic(&self, encoded: &str) -> bool {
-        let Some(decoded) = base64_decode(encoded).and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        let Some(decoded) = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
             return false;
         };
         let Some((user, password)) = decoded.split_once(':') else { return false };
@@ -145,30 +147,6 @@ fn hash(token: &str) -> [u8; 32] {
 
 fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
-}
-
-/// Standard base64; padding may be missing.
-fn base64_decode(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() * 3 / 4);
-    let mut buffer = 0_u32;
-    let mut bits = 0;
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        buffer = buffer << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push(u8::try_from(buffer >> bits & 0xff).ok()?);
-        }
-    }
-    Some(out)
 }
 
 #[cfg(test)]

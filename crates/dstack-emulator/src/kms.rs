@@ -293,10 +293,7 @@ mod tests {
     #[test]
     fn the_env_secret_of_the_recorded_kms() {
         let secret = recorded().env_secret(&[0; 20]).unwrap();
-        assert_eq!(
-            hex::encode(secret),
-            "9bcf8bc765e977a3c4e1907dbf7df2ca19f16506f2af2a1e285b91dbbf1cf289"
-        );
+        assert_eq!(hex::encode(secret), "9bcf8bc765e977a3c4e1907dbf7df2ca19f16506f2af2a1e285b91dbbf1cf289");
     }
 
     #[test]

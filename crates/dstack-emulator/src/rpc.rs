@@ -121,14 +121,15 @@ impl Call {
                 let text = std::str::from_utf8(&self.message).map_err(|e| RpcError::text(e.to_string()))?;
                 serde_qs::from_str(text).map_err(|e| RpcError::text(e.to_string()))
             }
-            Form::Protobuf => {
-                Req::decode(self.message.as_ref()).map_err(|e| RpcError::text(e.to_string()))
-            }
+            Form::Protobuf => Req::decode(self.message.as_ref()).map_err(|e| RpcError::text(e.to_string())),
         }
     }
 
     /// The reply to the call.
-    pub(crate) fn encode<Resp: Serialize + prost::Message>(&self, result: Result<Resp, RpcError>) -> Response {
+    pub(crate) fn encode<Resp: Serialize + prost::Message>(
+        &self,
+        result: Result<Resp, RpcError>,
+    ) -> Response {
         let reply = match result {
             Ok(reply) => reply,
             Err(RpcError::Text(reason)) => return failure(self.form != Form::Protobuf, &reason),
@@ -193,7 +194,7 @@ pub(crate) fn bytes_reply(status: StatusCode, content_type: &'static str, body: 
 }
 
 /// Whether the query asks for JSON: `json` with no value, `true` or `1`.
-fn json_asked(query: &str) -> bool {
+pub(crate) fn json_asked(query: &str) -> bool {
     query.split('&').any(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         key == "json" && matches!(value, "" | "true" | "1")
@@ -331,7 +332,10 @@ mod tests {
             assert_eq!(call("POST", uri, None, b"").await.form, Form::Json, "{uri}");
         }
         assert_eq!(call("POST", "/prpc/A?json=0", None, b"").await.form, Form::Protobuf);
-        assert_eq!(call("POST", "/prpc/A", Some("application/json; charset=utf-8"), b"").await.form, Form::Json);
+        assert_eq!(
+            call("POST", "/prpc/A", Some("application/json; charset=utf-8"), b"").await.form,
+            Form::Json
+        );
         assert_eq!(call("GET", "/prpc/A", None, b"").await.form, Form::Query);
     }
 

@@ -1,8 +1,10 @@
 //! What a node is configured with, from its `vmm.toml` or from a test.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use dstack_vmm_client::config::VmmConfig;
 
 /// Where the key for sealing environments comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -181,6 +183,62 @@ impl Default for Settings {
             keep_alive: Duration::from_secs(10),
             tee_simulator: false,
             volumes_dir: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings that a `vmm.toml` comes to. `home` stands for the home directory of the VMM's user, which some defaults
+    /// are in.
+    ///
+    /// The `kms_url` that the VMM falls back to means the built-in KMS. Which GPUs there are is no matter of the file.
+    pub fn from_config(config: &VmmConfig, home: &Path) -> Self {
+        let cvm = &config.cvm;
+        let range = |range: &dstack_vmm_client::config::PortRange| {
+            PortRange::new(&range.protocol.to_string(), range.from, range.to)
+        };
+        let some_path = |path: &PathBuf| (!path.as_os_str().is_empty()).then(|| path.clone());
+        Self {
+            image_path: Some(config.image_dir(home)),
+            registry: config.image.registry.clone(),
+            kms: if config.kms_url == VmmConfig::default().kms_url {
+                KmsSource::BuiltIn
+            } else {
+                KmsSource::Url(config.kms_url.clone())
+            },
+            kms_urls: cvm.kms_urls.clone(),
+            gateway_urls: cvm.gateway_urls.clone(),
+            gateway_base_domain: config.gateway.base_domain.clone(),
+            gateway_port: config.gateway.port,
+            gateway_agent_port: config.gateway.agent_port,
+            cid_start: cvm.cid_start,
+            cid_pool_size: cvm.cid_pool_size,
+            max_allocable_vcpu: cvm.max_allocable_vcpu,
+            max_allocable_memory_in_mb: cvm.max_allocable_memory_in_mb,
+            networking_mode: cvm.networking.mode.clone(),
+            bridge: cvm.networking.bridge.clone(),
+            mac_prefix: cvm.networking.mac_prefix.clone(),
+            port_mapping_enabled: cvm.port_mapping.enabled,
+            port_mapping_address: cvm.port_mapping.address,
+            port_ranges: cvm.port_mapping.range.iter().map(range).collect(),
+            auto_restart_enabled: cvm.auto_restart.enabled,
+            auto_restart_interval: Duration::from_secs(cvm.auto_restart.interval),
+            auto_restart_max_retries: cvm.auto_restart.max_retries,
+            auto_restart_initial_backoff: Duration::from_secs(cvm.auto_restart.initial_backoff),
+            auto_restart_max_backoff: Duration::from_secs(cvm.auto_restart.max_backoff),
+            log_max_bytes: cvm.log.max_bytes,
+            log_max_backups: u32::try_from(cvm.log.max_backups).unwrap_or(u32::MAX),
+            gpu_enabled: cvm.gpu.enabled,
+            gpu_allow_attach_all: cvm.gpu.allow_attach_all,
+            event_buffer_size: usize::try_from(config.event_buffer_size).unwrap_or(usize::MAX),
+            node_name: config.node_name.clone(),
+            auth_enabled: config.auth.enabled,
+            auth_tokens: config.auth.tokens.iter().map(|token| token.expose().to_owned()).collect(),
+            auth_htpasswd_file: some_path(&config.auth.htpasswd_file),
+            keep_alive: Duration::from_secs(config.keep_alive.into()),
+            tee_simulator: cvm.has_tee_simulator,
+            volumes_dir: some_path(&cvm.volumes_dir),
+            ..Self::default()
         }
     }
 }

@@ -207,7 +207,7 @@ impl Key {
 }
 
 async fn fetch(context: &Context, app_id: &AppId, trust: &Trust) -> Result<VerifiedKey, CliError> {
-    let host = context.connect.one()?;
+    let host = context.one()?.client;
     let answer = host.app_env_encrypt_pub_key(app_id.as_bytes()).await.into_cli()?;
     let now = jiff::Timestamp::now().as_second().max(0).unsigned_abs();
     let key = verify_env_key(&answer, app_id, now, &trust.policy())

@@ -12,7 +12,7 @@ pub(crate) struct Gpus {}
 
 impl Run for Gpus {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
-        let host = context.connect.one()?;
+        let host = context.one()?.client;
         let answer = host.list_gpus().await.into_cli()?;
         if context.out.is_json() {
             let document = serde_json::json!({

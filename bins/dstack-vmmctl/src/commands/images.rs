@@ -42,7 +42,7 @@ enum Command {
 
 impl Run for Images {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
-        let host = context.connect.one()?;
+        let host = context.one()?.client;
         match self.command.unwrap_or(Command::Ls) {
             Command::Ls => local(&host, context).await,
             Command::Registry => registry(&host, context).await,

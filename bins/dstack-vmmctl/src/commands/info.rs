@@ -25,7 +25,7 @@ pub(crate) struct Info {
 
 impl Run for Info {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
-        let host = context.connect.one()?;
+        let host = context.one()?.client;
         let vm = vm_ref::resolve(&host, &self.vm).await?;
         let guest = if self.guest { Some(ask_guest(&host, &vm.id).await?) } else { None };
         if context.out.is_json() {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use cli_support::{CliError, ExitCode};
+use cli_support::{CliError, ExitCode, Step};
 use dstack_vmm_client::api::VmInfo;
-use dstack_vmm_client::client::{Condition, VmmApi, WaitOptions, wait_for};
+use dstack_vmm_client::client::{Condition, VmmApi};
 use serde::Serialize;
 
 use crate::context::{Context, Run};
 use crate::failure::IntoCli;
-use crate::vm_ref;
+use crate::{vm_ref, waiting};
 
 /// Which VMs, and whether to wait.
 #[derive(Debug, clap::Args)]
@@ -115,7 +115,7 @@ impl Run for Shutdown {
 
 impl Run for Rm {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
-        let host = context.connect.one()?;
+        let host = context.one()?.client;
         let mut meant = Vec::new();
         for text in &self.which.vms {
             meant.push(vm_ref::resolve(&host, text).await?);
@@ -150,7 +150,7 @@ fn confirm(meant: &[VmInfo]) -> Result<bool, CliError> {
 }
 
 async fn each(which: Which, order: Order, context: &mut Context) -> Result<ExitCode, CliError> {
-    let host = context.connect.one()?;
+    let host = context.one()?.client;
     // All are looked up before anything is done: a wrong name in a list changes nothing.
     let mut meant = Vec::new();
     for text in &which.vms {
@@ -159,10 +159,9 @@ async fn each(which: Which, order: Order, context: &mut Context) -> Result<ExitC
     let mut outcomes = Vec::new();
     for vm in meant {
         let mut step = context.progress.step(format_args!("{} {} ({})", order.doing(), vm.name, vm.id));
-        let result = one(&host, &vm, order, &which, |state| step.update(state)).await;
-        match result {
+        match one(&host, &vm, order, &which, &mut step).await {
             Ok(()) if which.no_wait => step.done("ordered"),
-            Ok(()) => step.done(order.reached().to_string()),
+            Ok(()) => step.done(order.reached()),
             Err(error) => {
                 step.failed("see below");
                 return Err(error.context(format_args!("{} {}", order.doing(), vm.name)));
@@ -181,7 +180,7 @@ async fn one(
     vm: &VmInfo,
     order: Order,
     which: &Which,
-    mut on_state: impl FnMut(String),
+    step: &mut Step,
 ) -> Result<(), CliError> {
     match order {
         Order::Start => host.start_vm(&vm.id).await,
@@ -193,9 +192,5 @@ async fn one(
     if which.no_wait {
         return Ok(());
     }
-    let options = WaitOptions::default().timeout(Duration::from_secs(which.wait_timeout));
-    wait_for(host, &vm.id, order.reached(), options, |progress| on_state(progress.to_string()))
-        .await
-        .map(|_| ())
-        .map_err(crate::failure::from_wait)
+    waiting::until(host, &vm.id, &order.reached(), Duration::from_secs(which.wait_timeout), step).await.map(|_| ())
 }

@@ -45,7 +45,7 @@ struct Listed {
 
 impl Run for Ls {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
-        let hosts = context.connect.several()?;
+        let hosts = context.several()?;
         let Some(seconds) = self.watch else {
             let (listed, first_error) = self.all(&hosts).await;
             self.show(context, &listed)?;

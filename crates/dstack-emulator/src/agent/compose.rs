@@ -86,9 +86,7 @@ impl GuestCompose {
             .map_err(|error| AgentError::Compose(format!("key_provider_id: {error}")))?;
         let init_scripts = match members.init_script {
             Value::String(script) => vec![script],
-            Value::Array(scripts) => {
-                scripts.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            }
+            Value::Array(scripts) => scripts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
         let manifest_version = match &members.manifest_version {

@@ -51,7 +51,9 @@ fn failed(error: impl ToString) -> RpcError {
 /// The public key of a secret one, as it is signed and shown.
 fn public_key(algorithm: Algorithm, secret: &[u8; 32]) -> Result<Vec<u8>, RpcError> {
     Ok(match algorithm {
-        Algorithm::Ed25519 => ed25519_dalek::SigningKey::from_bytes(secret).verifying_key().to_bytes().to_vec(),
+        Algorithm::Ed25519 => {
+            ed25519_dalek::SigningKey::from_bytes(secret).verifying_key().to_bytes().to_vec()
+        }
         Algorithm::Secp256k1 | Algorithm::Prehashed => {
             k256_key(*secret).map_err(failed)?.public_key().serialize().to_vec()
         }

@@ -222,8 +222,7 @@ impl GuestAgent {
         let default_app_id = Id20::new(default_app_id);
         let given = spec.app_id.unwrap_or(default_app_id);
         let with_kms = compose.key_provider == KeyProviderKind::Kms;
-        let app_id =
-            if traits.explicit_app_id_always_measured || with_kms { given } else { default_app_id };
+        let app_id = if traits.explicit_app_id_always_measured || with_kms { given } else { default_app_id };
         let booted_ms = clock.now_ms();
         let now = booted_ms / 1000;
         let secrets = match compose.key_provider {
@@ -384,3 +383,9 @@ fn key_provider(kind: KeyProviderKind, kms: &Kms) -> KeyProvider {
 
 /// What the agent says instead of a revision of its source.
 const REVISION: &str = EMULATED_UNIT;
+
+/// Names of the containers that an app-compose starts, as far as the guest can tell.
+pub(crate) fn container_names(compose: &str) -> Vec<String> {
+    let services = GuestCompose::read(compose).map(|compose| compose.services).unwrap_or_default();
+    services.into_iter().map(|service| service.container).collect()
+}

@@ -25,7 +25,8 @@ fn failed(error: impl ToString) -> RpcError {
 
 impl GuestAgent {
     pub(super) fn get_tls_key(&self, args: &GetTlsKeyArgs) -> Result<GetTlsKeyResponse, RpcError> {
-        if let (true, Some(from), Some(to)) = (self.inner.traits.validity_checked, args.not_before, args.not_after)
+        if let (true, Some(from), Some(to)) =
+            (self.inner.traits.validity_checked, args.not_before, args.not_after)
             && from >= to
         {
             return Err(RpcError::text("not_before must be earlier than not_after"));
@@ -103,7 +104,8 @@ impl GuestAgent {
         let inner = &self.inner;
         let log = inner.evidence.log();
         let measured = &inner.measured;
-        let mr_system = inner.evidence.measurements(&log).mr_system(Some(measured.key_provider.to_json().as_bytes()));
+        let mr_system =
+            inner.evidence.measurements(&log).mr_system(Some(measured.key_provider.to_json().as_bytes()));
         let mr_aggregated = inner.evidence.mr_aggregated(&log);
         let device_id = device_id();
         let key_provider = measured.key_provider.to_json();

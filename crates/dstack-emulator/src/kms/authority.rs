@@ -49,7 +49,10 @@ impl Extension {
     }
 
     fn to_rcgen(&self) -> CustomExtension {
-        CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 62397, 1, self.number], octet_string(&self.content))
+        CustomExtension::from_oid_content(
+            &[1, 3, 6, 1, 4, 1, 62397, 1, self.number],
+            octet_string(&self.content),
+        )
     }
 }
 
@@ -144,8 +147,7 @@ impl Authority {
 
     /// Issues a certificate over `key`, in PEM.
     pub(crate) fn issue(&self, leaf: &Leaf<'_>, key: &KeyPair, now: u64) -> Result<String, KmsError> {
-        let mut params =
-            CertificateParams::new(leaf.alt_names.to_vec()).map_err(KmsError::certificate)?;
+        let mut params = CertificateParams::new(leaf.alt_names.to_vec()).map_err(KmsError::certificate)?;
         params.distinguished_name = name(None, leaf.subject);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         if leaf.server_auth {
@@ -193,7 +195,9 @@ fn name(organization: Option<&str>, subject: &str) -> DistinguishedName {
 /// A time that a certificate can carry. Later ones would be a panic in the date library.
 fn time(seconds: u64) -> Result<SystemTime, KmsError> {
     if seconds > LAST_SECOND {
-        return Err(KmsError::Certificate(format!("{seconds} s since the Unix epoch is after the year 9999")));
+        return Err(KmsError::Certificate(format!(
+            "{seconds} s since the Unix epoch is after the year 9999"
+        )));
     }
     Ok(UNIX_EPOCH + Duration::from_secs(seconds))
 }

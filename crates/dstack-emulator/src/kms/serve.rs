@@ -76,9 +76,7 @@ impl Kms {
             "GetKmsKey" => call.fail("No attestation provided"),
             "SignCert" => match call.decode::<SignCert>() {
                 Ok(SignCert { api_version: 1 | 2 }) => call.fail("App not allowed: No attestation provided"),
-                Ok(SignCert { api_version }) => {
-                    call.fail(&format!("Unsupported API version: {api_version}"))
-                }
+                Ok(SignCert { api_version }) => call.fail(&format!("Unsupported API version: {api_version}")),
                 Err(RpcError::Text(reason)) => call.fail(&reason),
             },
             _ => call.unknown(),
@@ -87,7 +85,8 @@ impl Kms {
 
     /// The answer of `GetAppEnvEncryptPubKey` as a call's.
     pub(crate) fn env_key(&self, request: &AppId, now: u64) -> Result<PublicKeyResponse, RpcError> {
-        self.public_key_response(&request.app_id, now).map_err(|error: KmsError| RpcError::text(error.to_string()))
+        self.public_key_response(&request.app_id, now)
+            .map_err(|error: KmsError| RpcError::text(error.to_string()))
     }
 
     fn meta(&self) -> Meta {

@@ -93,7 +93,7 @@ impl Node {
         spec.gateway_urls = or_default(&m.gateway_urls, &self.settings.gateway_urls);
         let agent =
             GuestAgent::boot(spec, &self.kms, self.clock.clone()).map_err(|error| error.to_string())?;
-        let sockets = agent.serve(&self.store.vm_dir(&m.id));
+        let sockets = agent.open_sockets(&self.store.vm_dir(&m.id));
         let sockets = sockets
             .inspect_err(|error| tracing::warn!(vm = m.id, %error, "the sockets of an app cannot be made"))
             .ok();
@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// Passes a call on to the guest that its message names.
-    pub(crate) async fn guest_call(&self, call: &Call) -> axum::response::Response {
+    pub(crate) fn guest_call(&self, call: &Call) -> axum::response::Response {
         let id = match call.decode::<api::Id>() {
             Ok(request) => request.id,
             Err(error) => return call.encode::<api::Empty>(Err(error)),
@@ -117,7 +117,7 @@ impl Node {
             },
         };
         match agent {
-            Ok(agent) => agent.guest_api(call).await,
+            Ok(agent) => agent.guest_api(call),
             Err(error) => call.encode::<api::Empty>(Err(error)),
         }
     }

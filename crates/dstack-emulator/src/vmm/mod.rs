@@ -13,5 +13,6 @@ mod timers;
 mod update;
 mod validate;
 
-pub(crate) use node::Node;
-pub(crate) use serve::{Listener, serve};
+pub(crate) use images::Images;
+pub(crate) use node::{Node, Profiles};
+pub(crate) use serve::{Listener, Served, serve};

@@ -275,13 +275,35 @@ impl Node {
 
     /// Writes a line to a log of a VM.
     pub(crate) fn log(&self, id: &str, channel: &str, line: &str) {
-        let rotation = (self.version != DstackVersion::V0_5).then_some(Rotation {
-            max_bytes: self.settings.log_max_bytes,
-            max_backups: self.settings.log_max_backups,
-        });
         let line = format!("{line}\n");
-        if let Err(error) = self.store.append_log(id, channel, line.as_bytes(), rotation) {
+        if let Err(error) = self.store.append_log(id, channel, line.as_bytes(), self.rotation()) {
             tracing::warn!(vm = id, channel, %error, "cannot write to a log");
+        }
+    }
+
+    /// When logs begin new files: the coming version rotates, v0.5 does not.
+    pub(crate) fn rotation(&self) -> Option<Rotation> {
+        let max_bytes = self.settings.log_max_bytes;
+        (self.version != DstackVersion::V0_5 && max_bytes > 0)
+            .then_some(Rotation { max_bytes, max_backups: self.settings.log_max_backups })
+    }
+
+    /// Lets the process of a VM end now.
+    pub(crate) fn crash(&self, id: &str, code: i32) {
+        let mut state = self.settled();
+        if let Some(machine) = state.vm_mut(id).filter(|machine| machine.running()) {
+            machine.run += 1;
+            self.exited(&mut state, self.clock.now_ms(), id, code);
+            drop(state);
+            self.planned.notify_one();
+        }
+    }
+
+    /// Ends the guests, because the emulator ends. Their VMs stay as they are on disk.
+    pub(crate) fn end(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for machine in state.vms.values_mut() {
+            machine.guest = None;
         }
     }
 

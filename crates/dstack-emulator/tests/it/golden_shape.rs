@@ -25,7 +25,8 @@ pub(crate) fn difference(at: &str, recorded: &Value, ours: &Value) -> Option<Str
             }
             // Lists of one kind of thing: every element of ours is like some element of the recorded list.
             ours.iter().enumerate().find_map(|(index, value)| {
-                let mut found = recorded.iter().map(|like| difference(&format!("{at}[{index}]"), like, value));
+                let mut found =
+                    recorded.iter().map(|like| difference(&format!("{at}[{index}]"), like, value));
                 let first = found.next()?;
                 if first.is_none() || found.any(|difference| difference.is_none()) { None } else { first }
             })

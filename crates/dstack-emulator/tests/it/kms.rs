@@ -112,7 +112,8 @@ async fn protobuf_says_the_same_as_json() {
     let stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
     let path = "/prpc/KMS.GetAppEnvEncryptPubKey";
     let body = app_id.encode_to_vec();
-    let reply = crate::raw_http::exchange(stream, "POST", path, "application/octet-stream", Some(&body)).await;
+    let reply =
+        crate::raw_http::exchange(stream, "POST", path, "application/octet-stream", Some(&body)).await;
     assert_eq!(reply.content_type.as_deref(), Some("application/octet-stream"));
     let read = dstack_vmm_client::api::PublicKeyResponse::decode(reply.body.as_slice()).unwrap();
     assert_eq!(read, kms.public_key_response(&[7; 20], clock.now_ms() / 1000).unwrap());

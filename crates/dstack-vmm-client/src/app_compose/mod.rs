@@ -17,14 +17,26 @@
 //! A new document comes from [`AppComposeBuilder`], a changed one from [`AppComposeDocument::set`], which touches the
 //! bytes of one value alone. [`lint`] says what a VMM, a guest or an operator will trip over, with line and column.
 
+mod builder;
+mod document;
+mod duplicates;
+mod edit;
 mod fields;
 mod hash;
+mod json;
 mod parse;
+mod schema;
 mod size;
+mod syntax;
 
+pub use builder::{AppComposeBuilder, BuildError};
+pub use document::{AppComposeDocument, ComposeError};
+pub use edit::EditError;
 pub use fields::{
     AppCompose, EventLogVersion, GpuPolicy, KeyProvider, MAX_INIT_SCRIPTS, MAX_MANIFEST_VERSION, PortAttrs,
     PortPolicy, Requirements, Runner, Snapshotter, VerityVolume,
 };
 pub use hash::ComposeHash;
+pub use json::Layout;
+pub use schema::UnknownField;
 pub use size::{SizeError, parse_size};

@@ -251,12 +251,16 @@ fn tls_error(error: BoxError) -> ConnectError {
     };
     // The handshake's error is an `io::Error` of an `io::Error` of the real one; only the innermost says something.
     let mut current: &(dyn StdError + 'static) = &*error;
+    let mut closed = false;
     loop {
         if let Some(tls) = current.downcast_ref::<rustls::Error>() {
             return ConnectError::new(tls_failure(tls), tls.clone());
         }
         let next = match current.downcast_ref::<io::Error>() {
-            Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+            Some(io) => {
+                closed |= matches!(io.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+                io.get_ref().map(|inner| inner as &(dyn StdError + 'static))
+            }
             None => current.source(),
         };
         match next {
@@ -264,11 +268,8 @@ fn tls_error(error: BoxError) -> ConnectError {
             None => break,
         }
     }
-    let failure = match current.downcast_ref::<io::Error>().map(io::Error::kind) {
-        // The server closed during the handshake: what a plain-text server does that cannot read it.
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => ConnectFailure::NotTls,
-        _ => ConnectFailure::Tls,
-    };
+    // A plain-text server that cannot read a handshake closes.
+    let failure = if closed { ConnectFailure::NotTls } else { ConnectFailure::Tls };
     ConnectError::new(failure, error)
 }
 

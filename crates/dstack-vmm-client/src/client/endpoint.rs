@@ -171,9 +171,10 @@ impl FromStr for Endpoint {
             "tcp" => Err(invalid(
                 &without_userinfo(text),
                 "`tcp:` is a form of the server's configuration, not of a URL",
-                Some(&format!("write http://{}", without_userinfo(rest.trim_start_matches('/')))),
+                // What a server listens on is not always what a client can connect to.
+                Some(&format!("write http://{}", without_userinfo(rest.trim_start_matches('/')).replace("0.0.0.0", "127.0.0.1"))),
             )),
-            "npipe" | "ssh" | "ws" | "wss" | "file" => {
+            _ if rest.starts_with("//") => {
                 Err(invalid(&without_userinfo(text), &format!("the scheme {scheme}: is not supported"), Some(FORMS)))
             }
             _ => Err(without_scheme(text)),

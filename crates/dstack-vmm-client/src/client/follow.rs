@@ -37,6 +37,9 @@ const MAX_WAITING: usize = 2 * 1024 * 1024;
 const QUIET_FOUND: Duration = Duration::from_millis(250);
 const QUIET_NOT_FOUND: Duration = Duration::from_secs(2);
 
+/// How long a connection must last to count as one that worked although it gave no line.
+const STEADY: Duration = Duration::from_secs(5);
+
 /// The longest body of an error that is read.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
@@ -130,6 +133,7 @@ struct Reader {
     /// The beginning of a line that a heartbeat was written into.
     torn: Option<String>,
     connected_once: bool,
+    connected_at: Option<Instant>,
     /// Whether this connection gave a line.
     gave_line: bool,
     /// What to ask for at the next connection, if not the tail that comes first.
@@ -155,6 +159,7 @@ impl Reader {
             ready: VecDeque::new(),
             torn: None,
             connected_once: false,
+            connected_at: None,
             gave_line: false,
             next_ask: None,
             start_over: false,
@@ -230,6 +235,7 @@ impl Reader {
                 Ok(body) => {
                     self.body = Some(body);
                     self.connected_once = true;
+                    self.connected_at = Some(Instant::now());
                     return Ok(());
                 }
                 Err(error) if attempt < retry.retries && worth_repeating(&error) => {
@@ -255,8 +261,7 @@ impl Reader {
         let tail = if self.start_over {
             None
         } else if self.history.is_empty() {
-            // Nothing was read: what was asked for is asked again. A tail that was empty is one of a log without lines.
-            if self.request.tail == Some(0) { Some(0) } else { None }
+            self.request.tail
         } else {
             match ask {
                 Ask::Tail(lines) => Some(lines),
@@ -269,16 +274,18 @@ impl Reader {
         };
         tracing::debug!(id = %self.request.id, ?tail, attempt = self.attempts, "log reconnected");
         self.body = Some(body);
+        self.connected_at = Some(Instant::now());
         self.gave_line = false;
-        if self.start_over || self.history.is_empty() {
-            let exact = !self.start_over && self.request.tail != Some(0);
-            if self.start_over {
-                self.history.restart();
-            }
+        if self.start_over {
+            self.history.restart();
             self.start_over = false;
-            self.mode = Mode::Give;
             self.next_ask = None;
-            self.ready.push_back(LogEvent::Reconnected { exact });
+            self.ready.push_back(LogEvent::Reconnected { exact: false });
+        } else if self.history.is_empty() {
+            // Nothing was read, so nothing was doubled. What came while nobody read is lost only to who wanted no past.
+            if tail == Some(0) {
+                self.ready.push_back(LogEvent::Reconnected { exact: false });
+            }
         } else {
             self.mode = Mode::Find(Box::new(Search {
                 finder: self.history.finder(tail.is_none()),
@@ -341,8 +348,9 @@ impl Reader {
             return Err(error);
         }
         tracing::debug!(id = %self.request.id, %error, "log lost");
-        if self.gave_line || self.failing_since.is_none() {
-            self.failing_since = Some(Instant::now());
+        let worked = self.gave_line || self.connected_at.is_some_and(|since| since.elapsed() > STEADY);
+        if worked {
+            self.failing_since = None;
             self.attempts = 0;
         }
         // A search that was cut short begins again with what it had asked for.
@@ -398,7 +406,10 @@ impl Reader {
             return Err(Error::NoSuchVm { id: self.request.id.clone() });
         }
         let error = self.client.interrupted("the server ended the log", LOGS);
-        self.lost(error)
+        self.lost(error)?;
+        // Even one that gave lines is not asked again at once: a server that follows no logs ends each.
+        self.attempts = self.attempts.max(1);
+        Ok(())
     }
 
     /// v0.5 writes why it cannot open a log where the log would stand, with status 200 and without a line's end.
@@ -438,31 +449,31 @@ impl Reader {
                 return;
             }
             let text = line.text();
-            let text = match self.torn.take() {
-                Some(beginning) => beginning + &text,
-                None => text,
+            let torn = self.torn.take();
+            // A torn line is known by its text: read again it comes in one piece.
+            let (text, hash) = match torn {
+                Some(beginning) => {
+                    let text = beginning + &text;
+                    let hash = self.history.hash(text.as_bytes());
+                    (text, hash)
+                }
+                None => (text, self.history.hash(line.bytes)),
             };
             match text.strip_suffix(HEARTBEAT) {
                 Some("") => {}
                 // The server had sent the beginning of a line, and wrote its sign of life behind it.
                 Some(beginning) => self.torn = Some(beginning.to_owned()),
-                None => {
-                    let hash = self.history.hash(line_hash_bytes(&text, line.bytes, line.cut));
-                    match &mut self.mode {
-                        Mode::Give => {
-                            self.history.push(hash);
-                            self.gave_line = true;
-                            self.ready.push_back(LogEvent::Line(text));
-                        }
-                        Mode::Find(search) => search.look(hash, || text),
+                None => match &mut self.mode {
+                    Mode::Give => {
+                        self.history.push(hash);
+                        self.gave_line = true;
+                        self.ready.push_back(LogEvent::Line(text));
                     }
-                }
+                    Mode::Find(search) => search.look(hash, || text),
+                },
             }
         });
         self.splitter = splitter;
-        if self.gave_line {
-            self.failing_since = None;
-        }
         if matches!(&self.mode, Mode::Find(search) if search.is_over()) {
             self.decide(false);
         }
@@ -477,13 +488,12 @@ impl Reader {
                     self.history.lose_start();
                 }
                 self.ready.push_back(LogEvent::Reconnected { exact });
+                // A server that only repeats the old and ends is no better than one that is away.
+                self.gave_line = !search.waiting.is_empty();
                 for (hash, line) in search.waiting {
                     self.history.push(hash);
                     self.ready.push_back(LogEvent::Line(line));
                 }
-                self.gave_line = true;
-                self.failing_since = None;
-                self.attempts = 0;
                 self.next_ask = None;
             }
             decision => {
@@ -501,46 +511,36 @@ impl Reader {
     }
 }
 
-/// What a line is known by: its bytes as they came, or its text where a heartbeat had torn it.
-fn line_hash_bytes<'a>(text: &'a str, bytes: &'a [u8], cut: bool) -> &'a [u8] {
-    if cut || text.len() == bytes.len() || text.contains('\u{fffd}') { bytes } else { text.as_bytes() }
-}
-
 impl Search {
     fn look(&mut self, hash: u64, text: impl FnOnce() -> String) {
-        match self.finder.push(hash) {
-            Place::Elsewhere => {
-                if self.best != Place::Elsewhere {
-                    let text = text();
-                    self.waiting_bytes += text.len() + size_of::<(u64, String)>();
-                    self.waiting.push_back((hash, text));
-                }
-            }
-            place => {
-                if place == Place::Strong {
-                    self.strong += 1;
-                }
-                if self.best != Place::Certain {
-                    // The later place is the likelier: it says that less was written meanwhile.
-                    self.best = place;
-                    self.waiting.clear();
-                    self.waiting_bytes = 0;
-                } else {
-                    let text = text();
-                    self.waiting_bytes += text.len() + size_of::<(u64, String)>();
-                    self.waiting.push_back((hash, text));
-                }
-            }
+        // What comes after the tail that was asked for is new, and cannot be the place.
+        let place = if self.is_full() { Place::Elsewhere } else { self.finder.push(hash) };
+        if place == Place::Strong {
+            self.strong += 1;
+        }
+        if place != Place::Elsewhere && self.best != Place::Certain {
+            // The later place is the likelier: it says that less was written meanwhile.
+            self.best = place;
+            self.waiting.clear();
+            self.waiting_bytes = 0;
+        } else if self.best != Place::Elsewhere {
+            let text = text();
+            self.waiting_bytes += text.len() + size_of::<(u64, String)>();
+            self.waiting.push_back((hash, text));
+        }
+    }
+
+    /// Whether the tail that was asked for has come.
+    fn is_full(&self) -> bool {
+        match self.ask {
+            Ask::Tail(lines) => self.finder.received() >= lines as u64,
+            Ask::Everything => false,
         }
     }
 
     /// Whether there is nothing more to wait for.
     fn is_over(&self) -> bool {
-        let asked = match self.ask {
-            Ask::Tail(lines) => lines as u64,
-            Ask::Everything => u64::MAX,
-        };
-        self.best == Place::Certain || self.finder.received() >= asked || self.waiting_bytes > MAX_WAITING
+        self.best == Place::Certain || self.is_full() || self.waiting_bytes > MAX_WAITING
     }
 
     fn decide(&self, saw_all: bool, from_start: bool) -> Decision {

@@ -15,6 +15,7 @@
 //! ```
 
 mod api_trait;
+mod boot_watch;
 mod builder;
 mod call;
 mod capability;
@@ -28,6 +29,7 @@ mod logs;
 mod pages;
 mod tls;
 mod vmm;
+mod wait;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,6 +43,7 @@ use hyper_util::client::legacy::Client as HttpClient;
 use tokio::sync::OnceCell;
 
 pub use api_trait::VmmApi;
+pub use boot_watch::{BootWatch, Progress};
 pub use builder::{Builder, RetryPolicy};
 pub use capability::ServerVersion;
 pub use connect::{Dial, Socket};
@@ -50,6 +53,7 @@ pub use follow::FollowOptions;
 pub use line_splitter::{LineSplitter, LogLine};
 pub use logs::{LogChannel, LogEvent, LogRequest, LogStream, UnknownChannel};
 pub use pages::{Listing, list, list_all};
+pub use wait::{Condition, WaitError, WaitOptions, wait_for};
 
 use connect::Connector;
 

@@ -12,7 +12,9 @@
 //! ends in `.toml`, else JSON). Tables merge; lists and single values are replaced as a whole.
 //! [`VmmConfig::from_layers`] does the same with texts. (Source: `load_config/src/lib.rs` of dstack.)
 
+mod array;
 mod checks;
+mod edit;
 mod error;
 mod keys;
 mod lint;
@@ -20,10 +22,12 @@ mod listen;
 mod model;
 mod read;
 mod secret;
+mod splice;
 mod tree;
 mod value;
 
 pub use checks::CHECKS;
+pub use edit::{Edited, force_set, set, unset};
 pub use error::{ConfigError, EditError};
 pub use keys::{KEYS, KeyDef, KeyDefault, KeyType, Readers, key_def, nearest_keys};
 pub use lint::{LintContext, lint};

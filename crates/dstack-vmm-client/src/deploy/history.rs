@@ -130,7 +130,8 @@ pub struct History {
 
 impl History {
     /// The versions of one host, oldest first.
-    pub fn of_host<'a>(&'a self, host: &'a str) -> impl DoubleEndedIterator<Item = &'a Entry> {
+    pub fn of_host<'a>(&'a self, host: &str) -> impl DoubleEndedIterator<Item = &'a Entry> + use<'a> {
+        let host = host.to_owned();
         self.entries.iter().filter(move |entry| entry.host == host)
     }
 

@@ -13,7 +13,7 @@ use super::observe::{NodeFacts, Observed, has_process, hash_of, networking_of, s
 use super::project::{GpuSelection, PortSpec};
 use super::resolve::{Desired, DesiredEnv};
 use super::select::select;
-use super::{checks, judge};
+use super::judge;
 use crate::api::{GpuConfig, VmConfiguration, VmInfo};
 use crate::app_compose::ComposeHash;
 use crate::vm::VmStatus;
@@ -275,7 +275,7 @@ pub fn plan(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -
         name: desired.name.clone(),
         kind,
         vm_id: vm.map(|vm| vm.id.clone()),
-        vm_status: vm.map(|vm| vm.status.clone()),
+        vm_status: None,
         hash: HashChange { old: vm.and_then(hash_of), new: desired.hash() },
         app_id,
         changes,
@@ -285,6 +285,8 @@ pub fn plan(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -
         fingerprint: String::new(),
     };
     plan.fingerprint = fingerprint(&plan, old);
+    // Left out of the fingerprint: a VM that crashes and is started again goes through several.
+    plan.vm_status = vm.map(|vm| vm.status.clone());
     plan
 }
 
@@ -556,29 +558,4 @@ fn fingerprint(plan: &Plan, old: Option<&VmConfiguration>) -> String {
     bytes.push(0);
     bytes.extend(serde_json::to_vec(&old).unwrap_or_default());
     sha256_hex(&bytes)
-}
-
-/// Whether findings are about something that was looked at and is fine is not said; only what is not is.
-pub(crate) fn notes_on_state(context: &PlanContext<'_>, observed: &Observed) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if observed.version_is_a_guess {
-        findings.push(
-            checks::VERSION
-                .warn()
-                .observed(format!("the VMM says {:?}", observed.server.version))
-                .expected(format!("0.5 or 0.6; it is treated as {}", observed.version)),
-        );
-    }
-    if let Some(journal) = context.journal {
-        findings.push(
-            checks::JOURNAL
-                .warn()
-                .observed(format!("run {} was broken off at: {}", journal.run, journal.step))
-                .expected("this run goes on from there"),
-        );
-    }
-    for damage in &context.history.damaged {
-        findings.push(checks::HISTORY.warn().observed(damage.reason.clone()).evidence(damage.path.clone(), ""));
-    }
-    findings
 }

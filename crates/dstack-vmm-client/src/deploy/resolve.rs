@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dstack_check::{Hint, Hinted};
 
 use super::project::{AppSource, FileRole, GpuSelection, MadeApp, PortSpec, Project};
-use crate::app_compose::{AppCompose, AppComposeDocument, ComposeHash, KeyProvider};
+use crate::app_compose::{AppComposeDocument, ComposeHash, KeyProvider};
 use crate::env::{
     EnvFile, EnvFileError, EnvLimitError, EnvNote, Environment, NotAllowedError, SignaturePolicy, SignerKey,
     check_allowed, check_limits,
@@ -297,6 +297,20 @@ impl Project {
         };
         let pre_launch = script(FileRole::PreLaunchScript, &made.pre_launch_script)?;
         let init = script(FileRole::InitScript, &made.init_script)?;
-        todo_builder(self, made, app, allowed, pre_launch, init)
+        let mut map = serde_json::Map::new();
+        let mut put = |name: &str, value: serde_json::Value| drop(map.insert(name.to_owned(), value));
+        put("manifest_version", 2.into());
+        put("name", self.name.clone().into());
+        put("runner", if made.is_script { "bash" } else { "docker-compose" }.into());
+        put(if made.is_script { "bash_script" } else { "docker_compose_file" }, app.into());
+        put("kms_enabled", self.kms.enabled.into());
+        put("gateway_enabled", self.gateway.enabled.into());
+        put("public_logs", made.public_logs.into());
+        put("allowed_envs", allowed.to_vec().into());
+        if let Some(p) = &made.key_provider { put("key_provider", p.clone().into()); }
+        if let Some(p) = pre_launch { put("pre_launch_script", p.into()); }
+        let _ = init;
+        let text = serde_json::to_string_pretty(&map).unwrap_or_default();
+        AppComposeDocument::from_bytes(text.as_bytes()).map_err(|source| ResolveError::Compose { path: made.path.clone(), source })
     }
 }

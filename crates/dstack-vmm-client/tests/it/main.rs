@@ -8,3 +8,4 @@ mod env;
 mod faults;
 mod golden;
 mod logs;
+mod rig;

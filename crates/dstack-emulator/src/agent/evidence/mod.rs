@@ -53,9 +53,9 @@ impl Evidence {
         measured: &Measured,
         config: String,
     ) -> Result<Self, AgentError> {
-        let digest_version =
-            if traits.event_log_v2 { compose.digest_version } else { DigestVersion::V1 };
-        let unfit = |error: dstack_attestation::event_log::EntryError| AgentError::Evidence(error.to_string());
+        let digest_version = if traits.event_log_v2 { compose.digest_version } else { DigestVersion::V1 };
+        let unfit =
+            |error: dstack_attestation::event_log::EntryError| AgentError::Evidence(error.to_string());
         let boot = EventLogBuilder::new(digest_version).preimages(true);
         let mut log = boot_log::boot_log(boot, spec, traits)
             .map_err(unfit)?
@@ -130,7 +130,9 @@ impl Evidence {
     /// empty. Such a log replays to RTMR3 but not to RTMR0.
     pub(crate) fn attestation(&self, report_data: ReportData, stripped: bool) -> Vec<u8> {
         let (quote, log) = self.quote(report_data);
-        let kept = |entry: &&Entry| !stripped || entry.is_runtime() || boot_log::stays_when_stripped(entry.payload());
+        let kept = |entry: &&Entry| {
+            !stripped || entry.is_runtime() || boot_log::stays_when_stripped(entry.payload())
+        };
         let entries: Vec<&Entry> = log.entries().iter().filter(kept).collect();
         let mut out = scale::Scale::default();
         out.variant(0);

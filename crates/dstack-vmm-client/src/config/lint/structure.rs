@@ -3,10 +3,12 @@
 use dstack_check::{CheckDef, Finding, Fix};
 
 use super::{Input, cite_all};
-use crate::config::checks::{PORT_RANGES, TYPES, UNKNOWN_KEYS};
+use crate::config::checks::{NETWORKING, PORT_RANGES, TYPES, UNKNOWN_KEYS};
 use crate::config::tree::{Node, Place, Table};
 use crate::config::value::{mismatch, range_faults};
 use crate::config::{KEYS, KeyDef, key_def, nearest_keys};
+
+const MODE: &str = "cvm.networking.mode";
 
 /// What is wrong with the form of a configuration: types, ranges, unknown keys. Passing checks are left out.
 pub(crate) fn structure(tree: &Table) -> Vec<Finding> {
@@ -22,6 +24,13 @@ pub(crate) fn structure(tree: &Table) -> Vec<Finding> {
             findings.push(cite_all(finding, &faults));
         }
     }
+    if let (Some(entry), Some(key)) = (tree.at(MODE), key_def(MODE))
+        && let (Node::Text(_), Some((place, got))) =
+            (&entry.node, mismatch(key.kind, key.secret, &entry.place, &entry.node))
+    {
+        let what = format!("{MODE} takes {}, not {got}", key.kind);
+        findings.push(NETWORKING.fail().observed(what.clone()).evidence(place.to_string(), what));
+    }
     if !unknown(tree).is_empty() {
         findings.push(unknown_keys(&UNKNOWN_KEYS, tree));
     }
@@ -29,13 +38,16 @@ pub(crate) fn structure(tree: &Table) -> Vec<Finding> {
 }
 
 /// Keys of the file that the table has, with their entries.
-fn known<'a>(tree: &'a Table) -> impl Iterator<Item = (&'static KeyDef, &'a Place, &'a Node)> {
+fn known(tree: &Table) -> impl Iterator<Item = (&'static KeyDef, &Place, &Node)> {
     KEYS.iter().filter_map(|key| tree.at(key.path).map(|entry| (key, &entry.place, &entry.node)))
 }
 
 fn type_faults(tree: &Table) -> Vec<(Place, String)> {
     let mut faults: Vec<(Place, String)> = known(tree)
         .filter_map(|(key, place, node)| {
+            if key.path == MODE && matches!(node, Node::Text(_)) {
+                return None; // The networking check answers for it.
+            }
             let (at, got) = mismatch(key.kind, key.secret, place, node)?;
             Some((at, format!("{} takes {}, not {got}", key.path, key.kind)))
         })

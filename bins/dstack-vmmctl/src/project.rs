@@ -1,0 +1,64 @@
+//! The project file: finding it, and reading the files it names.
+
+use std::path::{Path, PathBuf};
+
+use cli_support::{CliError, ExitCode};
+use dstack_vmm_client::deploy::project::{FILE_NAME, Project};
+
+use crate::files;
+
+/// A project file that was read.
+#[derive(Debug)]
+pub(crate) struct LoadedProject {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The directory its paths are relative to.
+    pub(crate) dir: PathBuf,
+    /// What it says.
+    pub(crate) project: Project,
+}
+
+/// The project that is named, else the one of this directory or of the nearest above that has one.
+///
+/// # Errors
+/// The one that is named is not there, or what is there cannot be used.
+pub(crate) fn find(named: Option<&Path>) -> Result<Option<LoadedProject>, CliError> {
+    if let Some(path) = named {
+        let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+        return read(path).map(Some);
+    }
+    // The path is kept short for messages: `dstack.toml` here, `../dstack.toml` one above.
+    let Ok(here) = std::env::current_dir() else { return Ok(None) };
+    let mut prefix = PathBuf::new();
+    for _ in here.ancestors() {
+        let path = prefix.join(FILE_NAME);
+        if path.is_file() {
+            return read(path).map(Some);
+        }
+        prefix.push("..");
+    }
+    Ok(None)
+}
+
+/// The project that a command needs.
+///
+/// # Errors
+/// As [`find`], or when there is none.
+pub(crate) fn required(named: Option<&Path>) -> Result<LoadedProject, CliError> {
+    find(named)?.ok_or_else(|| {
+        CliError::usage(format!("there is no {FILE_NAME} here or in a directory above"))
+            .hint("`dstack-vmmctl init` writes one")
+            .hint("`--project PATH` names one that is elsewhere")
+    })
+}
+
+fn read(path: PathBuf) -> Result<LoadedProject, CliError> {
+    let text = files::read_text(&path)?;
+    let project = Project::parse(&text)
+        .map_err(|error| CliError::hinted(ExitCode::Usage, error).context(path.display()))?;
+    let dir = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok(LoadedProject { path, dir, project })
+}
