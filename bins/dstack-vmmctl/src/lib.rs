@@ -3,6 +3,7 @@
 //! One file a command under `commands/`; what commands share is here: which hosts are meant ([`hosts`]), which VM is meant
 //! ([`vm_ref`]), and how a boot looks as text ([`timeline`]).
 
+mod ask;
 mod commands;
 mod context;
 mod failure;
@@ -17,8 +18,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
 use commands::{
-    compose, config, deploy, doctor, env, gpus, hosts as hosts_command, images, info, lifecycle, logs, ls, plan,
-    rollback, shell, update, wait,
+    config, env, gpus, hosts as hosts_command, images, info, lifecycle, logs, ls,
+    shell, wait,
 };
 use context::Context;
 
@@ -40,14 +41,6 @@ enum Command {
     Ls(ls::Ls),
     /// Show one VM: state, boot timeline, resources, ports
     Info(info::Info),
-    /// Bring what runs in line with dstack.toml
-    Deploy(deploy::Deploy),
-    /// Show what deploy would do
-    Plan(plan::Plan),
-    /// Change a VM without a project file
-    Update(update::Update),
-    /// Go back to a version that was deployed before
-    Rollback(rollback::Rollback),
     /// Start VMs
     Start(lifecycle::Start),
     /// Stop VMs at once, without asking the guest
@@ -56,7 +49,7 @@ enum Command {
     Shutdown(lifecycle::Shutdown),
     /// Remove VMs and their disks
     Rm(lifecycle::Rm),
-    /// Show the log of a VM
+    /// Show the log of a VM or of a container in it
     Logs(logs::Logs),
     /// Wait until a VM has reached a state
     Wait(wait::Wait),
@@ -66,14 +59,10 @@ enum Command {
     Gpus(gpus::Gpus),
     /// Hosts that are known here, and whether they answer
     Hosts(hosts_command::Hosts),
-    /// Build, hash, show and compare app-compose documents
-    Compose(compose::Compose),
     /// Seal environments and check what they are sealed to
     Env(env::Env),
     /// Check and change a vmm.toml
     Config(config::Config),
-    /// Check whether a host can be worked with
-    Doctor(doctor::Doctor),
     /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Write man pages
@@ -89,10 +78,6 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
     match cli.command {
         Command::Ls(command) => context.block_on(command),
         Command::Info(command) => context.block_on(command),
-        Command::Deploy(command) => context.block_on(command),
-        Command::Plan(command) => context.block_on(command),
-        Command::Update(command) => context.block_on(command),
-        Command::Rollback(command) => context.block_on(command),
         Command::Start(command) => context.block_on(command),
         Command::Stop(command) => context.block_on(command),
         Command::Shutdown(command) => context.block_on(command),
@@ -102,9 +87,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Images(command) => context.block_on(command),
         Command::Gpus(command) => context.block_on(command),
         Command::Hosts(command) => context.block_on(command),
-        Command::Doctor(command) => context.block_on(command),
         Command::Env(command) => context.block_on(command),
-        Command::Compose(command) => command.run(&mut context),
         Command::Config(command) => command.run(&mut context),
         Command::Completions(command) => command.run(&mut context, &Cli::command()),
         Command::Man(command) => command.run(&mut context, &Cli::command()),

@@ -345,6 +345,8 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
 /// Writes a file that only the owner reads: it may hold an environment or a user's secrets.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    // So that a directory that is not there is told in the words of the system alone.
+    fs::metadata(dir)?;
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.persist(path).map_err(|error| error.error)?;

@@ -122,7 +122,7 @@ pub enum Error {
         location: Option<String>,
     },
     /// The server wants other credentials, or any.
-    #[error("{endpoint} refused the credentials for {method}")]
+    #[error("{endpoint} {} for {method}", if *had_credentials { "refused the credentials" } else { "asks for credentials" })]
     Unauthorized {
         /// The endpoint.
         endpoint: String,

@@ -137,8 +137,8 @@ impl Check {
             None => Finding::not_applicable("env.allowed", title).observed("no --compose was given"),
             Some(path) => {
                 let bytes = files::read(&path)?;
-                let document = AppComposeDocument::from_bytes(&bytes)
-                    .map_err(|error| CliError::hinted(ExitCode::Usage, error).context(path.display()))?;
+                let document = AppComposeDocument::from_bytes(bytes)
+                    .map_err(|error| CliError::new(ExitCode::Usage, error).context(path.display()))?;
                 match check_allowed(names.iter().copied(), &document.fields().allowed_envs) {
                     Err(error) => Finding::fail("env.allowed", title)
                         .observed(error.to_string())

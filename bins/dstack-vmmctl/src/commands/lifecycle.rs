@@ -5,11 +5,12 @@ use std::time::Duration;
 use cli_support::{CliError, ExitCode, Step};
 use dstack_vmm_client::api::VmInfo;
 use dstack_vmm_client::client::{Condition, VmmApi};
+use dstack_vmm_client::vm::VmStatus;
 use serde::Serialize;
 
 use crate::context::{Context, Run};
 use crate::failure::IntoCli;
-use crate::{vm_ref, waiting};
+use crate::{ask, vm_ref, waiting};
 
 /// Which VMs, and whether to wait.
 #[derive(Debug, clap::Args)]
@@ -20,7 +21,7 @@ struct Which {
     /// Return as soon as the VMM has taken the order
     #[arg(long)]
     no_wait: bool,
-    /// How long to wait at most, in seconds
+    /// How long to wait at most for each VM, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     wait_timeout: u64,
 }
@@ -51,10 +52,10 @@ pub(crate) struct Shutdown {
 pub(crate) struct Rm {
     #[command(flatten)]
     which: Which,
-    /// Do it without asking; needed where there is no terminal to ask on
-    #[arg(long)]
+    /// Do not ask
+    #[arg(short, long)]
     yes: bool,
-    /// Stop a VM that runs. Without it, only VMs that do not run are removed
+    /// Also remove VMs that run; their guests are not asked to shut down
     #[arg(long)]
     force: bool,
 }
@@ -68,6 +69,15 @@ enum Order {
 }
 
 impl Order {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Shutdown => "shutdown",
+            Self::Remove => "rm",
+        }
+    }
+
     const fn doing(self) -> &'static str {
         match self {
             Self::Start => "starting",
@@ -84,6 +94,12 @@ impl Order {
             Self::Remove => Condition::Gone,
         }
     }
+
+    /// Whether the VM is where the order leads already. v0.5 refuses to stop a VM that was never started, and a guest that
+    /// does not run cannot be asked to shut down.
+    fn is_done(self, vm: &VmInfo) -> bool {
+        matches!(self, Self::Stop | Self::Shutdown) && vm.status == VmStatus::Stopped.as_str()
+    }
 }
 
 /// What became of one VM; `--json` prints a list of these.
@@ -91,88 +107,107 @@ impl Order {
 struct Outcome {
     id: String,
     name: String,
-    order: &'static str,
-    waited: bool,
+    /// What was reached, or `ordered` when nobody waited, or `failed`.
+    outcome: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl Run for Start {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
-        each(self.which, Order::Start, context).await
+        let host = context.one()?.client;
+        let meant = resolve(&host, &self.which).await?;
+        carry_out(&host, meant, Order::Start, &self.which, context).await
     }
 }
 
 impl Run for Stop {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
-        each(self.which, Order::Stop, context).await
+        let host = context.one()?.client;
+        let meant = resolve(&host, &self.which).await?;
+        carry_out(&host, meant, Order::Stop, &self.which, context).await
     }
 }
 
 impl Run for Shutdown {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
-        each(self.which, Order::Shutdown, context).await
+        let host = context.one()?.client;
+        let meant = resolve(&host, &self.which).await?;
+        carry_out(&host, meant, Order::Shutdown, &self.which, context).await
     }
 }
 
 impl Run for Rm {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let host = context.one()?.client;
-        let mut meant = Vec::new();
-        for text in &self.which.vms {
-            meant.push(vm_ref::resolve(&host, text).await?);
+        let meant = resolve(&host, &self.which).await?;
+        let down = |vm: &&VmInfo| VmStatus::from(vm.status.as_str()) != VmStatus::Stopped;
+        let up: Vec<&str> = meant.iter().filter(down).map(|vm| vm.name.as_str()).collect();
+        if !up.is_empty() && !self.force {
+            return Err(CliError::no(format!("not stopped: {}", up.join(", ")))
+                .hint(format!("`dstack-vmmctl shutdown {}` first, or add `--force`", self.which.vms.join(" "))));
         }
-        let running: Vec<&str> =
-            meant.iter().filter(|vm| vm.status == "running").map(|vm| vm.name.as_str()).collect();
-        if !running.is_empty() && !self.force {
-            return Err(CliError::no(format!("still running: {}", running.join(", ")))
-                .hint("`dstack-vmmctl shutdown` them first, or add `--force`"));
-        }
-        if !self.yes && !confirm(&meant)? {
+        let names: Vec<String> = meant.iter().map(|vm| format!("{} ({})", vm.name, vm.id)).collect();
+        let question = format!("Remove {} and what is on the disk?", names.join(", "));
+        if !self.yes && !ask::yes(&question, "removing VMs deletes their disks")? {
             return Err(CliError::no("nothing was removed"));
         }
-        each(self.which, Order::Remove, context).await
+        carry_out(&host, meant, Order::Remove, &self.which, context).await
     }
 }
 
-/// Asks on the terminal. Removing deletes the data disk, and a name typed is not typed by accident.
-fn confirm(meant: &[VmInfo]) -> Result<bool, CliError> {
-    use std::io::{BufRead, IsTerminal, Write};
-    if !std::io::stdin().is_terminal() {
-        return Err(CliError::usage("removing VMs deletes their disks, and there is no terminal to ask on")
-            .hint("add `--yes` if that is what you want"));
-    }
-    let names: Vec<String> = meant.iter().map(|vm| format!("{} ({})", vm.name, vm.id)).collect();
-    let mut stderr = std::io::stderr();
-    let question = format!("Remove {} and delete the disk? Type yes to go on: ", names.join(", "));
-    stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).map_err(CliError::unreachable)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(CliError::unreachable)?;
-    Ok(answer.trim() == "yes")
-}
-
-async fn each(which: Which, order: Order, context: &mut Context) -> Result<ExitCode, CliError> {
-    let host = context.one()?.client;
-    // All are looked up before anything is done: a wrong name in a list changes nothing.
-    let mut meant = Vec::new();
+/// All are looked up before anything is done: a wrong name in a list changes nothing.
+async fn resolve(host: &dyn VmmApi, which: &Which) -> Result<Vec<VmInfo>, CliError> {
+    let mut meant: Vec<VmInfo> = Vec::new();
     for text in &which.vms {
-        meant.push(vm_ref::resolve(&host, text).await?);
+        let vm = vm_ref::resolve(host, text).await?;
+        if !meant.iter().any(|known| known.id == vm.id) {
+            meant.push(vm);
+        }
     }
+    Ok(meant)
+}
+
+/// One VM after the other; one that fails keeps no other from its turn.
+async fn carry_out(
+    host: &dyn VmmApi,
+    meant: Vec<VmInfo>,
+    order: Order,
+    which: &Which,
+    context: &mut Context,
+) -> Result<ExitCode, CliError> {
+    let count = meant.len();
     let mut outcomes = Vec::new();
+    let mut errors = Vec::new();
     for vm in meant {
         let mut step = context.progress.step(format_args!("{} {} ({})", order.doing(), vm.name, vm.id));
-        match one(&host, &vm, order, &which, &mut step).await {
-            Ok(()) if which.no_wait => step.done("ordered"),
-            Ok(()) => step.done(order.reached()),
-            Err(error) => {
-                step.failed("see below");
-                return Err(error.context(format_args!("{} {}", order.doing(), vm.name)));
+        let (outcome, error) = match one(host, &vm, order, which, &mut step).await {
+            Ok(outcome) => {
+                step.done(&outcome);
+                (outcome, None)
             }
-        }
-        outcomes.push(Outcome { id: vm.id, name: vm.name, order: order.doing(), waited: !which.no_wait });
+            Err(error) => {
+                let text = error.to_string();
+                // The only one is the program's own failure and told at its end.
+                if count > 1 {
+                    step.failed(&text);
+                }
+                errors.push(error);
+                ("failed".to_owned(), Some(text))
+            }
+        };
+        outcomes.push(Outcome { id: vm.id, name: vm.name, outcome, error });
     }
     if context.out.is_json() {
-        context.out.json(&serde_json::json!({ "schema": "dstack-vmmctl/order/v1", "vms": outcomes }))?;
+        let schema = format!("dstack-vmmctl/{}/v1", order.name());
+        context.out.json(&serde_json::json!({ "schema": schema, "vms": outcomes }))?;
     }
-    Ok(ExitCode::Ok)
+    let failed = errors.len();
+    match errors.into_iter().next() {
+        None => Ok(ExitCode::Ok),
+        Some(error) if count == 1 => Err(error),
+        Some(first) => Err(first.context(format_args!("{} of {count} VMs failed, the first", failed))),
+    }
 }
 
 async fn one(
@@ -181,7 +216,10 @@ async fn one(
     order: Order,
     which: &Which,
     step: &mut Step,
-) -> Result<(), CliError> {
+) -> Result<String, CliError> {
+    if order.is_done(vm) {
+        return Ok("stopped already".to_owned());
+    }
     match order {
         Order::Start => host.start_vm(&vm.id).await,
         Order::Stop => host.stop_vm(&vm.id).await,
@@ -190,7 +228,9 @@ async fn one(
     }
     .into_cli()?;
     if which.no_wait {
-        return Ok(());
+        return Ok("ordered".to_owned());
     }
-    waiting::until(host, &vm.id, &order.reached(), Duration::from_secs(which.wait_timeout), step).await.map(|_| ())
+    let reached = order.reached();
+    waiting::until(host, &vm.id, &reached, Duration::from_secs(which.wait_timeout), step).await?;
+    Ok(reached.to_string())
 }

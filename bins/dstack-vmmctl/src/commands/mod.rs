@@ -1,9 +1,6 @@
 //! One file a command.
 
-pub(crate) mod compose;
 pub(crate) mod config;
-pub(crate) mod deploy;
-pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod gpus;
 pub(crate) mod hosts;
@@ -12,8 +9,5 @@ pub(crate) mod info;
 pub(crate) mod lifecycle;
 pub(crate) mod logs;
 pub(crate) mod ls;
-pub(crate) mod plan;
-pub(crate) mod rollback;
 pub(crate) mod shell;
-pub(crate) mod update;
 pub(crate) mod wait;

@@ -3,12 +3,12 @@
 mod credentials;
 mod known;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cli_support::{CliError, Progress, SecretSource};
 use dstack_vmm_client::api::method;
-use dstack_vmm_client::client::{Client, Endpoint};
+use dstack_vmm_client::client::{Builder, Client, Endpoint};
 
 use crate::failure::IntoCli;
 use crate::files;
@@ -60,7 +60,7 @@ pub(crate) struct Host {
 
 impl ConnectArgs {
     /// The project file that was named, if one was.
-    pub(crate) fn project(&self) -> Option<&std::path::Path> {
+    pub(crate) fn project(&self) -> Option<&Path> {
         self.project.as_deref()
     }
 
@@ -111,6 +111,14 @@ impl ConnectArgs {
         })
     }
 
+    /// A client of something beside the VMM, such as a guest agent. The token of the VMM is not for it.
+    ///
+    /// # Errors
+    /// The certificate authority cannot be read.
+    pub(crate) fn without_credentials(&self, endpoint: Endpoint) -> Result<Client, CliError> {
+        self.builder(endpoint, None)?.build().into_cli()
+    }
+
     fn client(&self, host: &KnownHost, progress: &Progress) -> Result<(Client, bool), CliError> {
         let endpoint: Endpoint = host.endpoint.parse::<Endpoint>().into_cli()?;
         let credentials = self.credentials(host, progress)?;
@@ -123,10 +131,16 @@ impl ConnectArgs {
         if self.danger_accept_invalid_certs && endpoint.is_tls() {
             progress.warning(format_args!("the certificate of {endpoint} is not verified"));
         }
-        let mut builder = Client::builder(endpoint).danger_accept_invalid_certs(self.danger_accept_invalid_certs);
+        let mut builder = self.builder(endpoint, host.ca_file.as_deref())?;
         if let Some(credentials) = credentials {
             builder = builder.credentials(credentials);
         }
+        Ok((builder.build().into_cli()?, has_credentials))
+    }
+
+    /// What the options say about every connection.
+    fn builder(&self, endpoint: Endpoint, ca_file: Option<&Path>) -> Result<Builder, CliError> {
+        let mut builder = Client::builder(endpoint).danger_accept_invalid_certs(self.danger_accept_invalid_certs);
         if let Some(seconds) = self.timeout {
             // The limit is for every call: whoever gives one wants to be back by then.
             let limit = Duration::from_secs(seconds);
@@ -141,9 +155,9 @@ impl ConnectArgs {
                 .timeout_of::<method::GetAppEnvEncryptPubKey>(limit)
                 .timeout_of::<method::ReloadVms>(limit);
         }
-        for file in self.ca_file.iter().chain(&host.ca_file) {
+        for file in self.ca_file.as_deref().into_iter().chain(ca_file) {
             builder = builder.add_ca_pem(files::read(file)?);
         }
-        Ok((builder.build().into_cli()?, has_credentials))
+        Ok(builder)
     }
 }

@@ -287,6 +287,10 @@ mod tests {
         images.pulled("0.5.11");
         let shown: Vec<_> =
             images.registry().into_iter().map(|i| (i.tag, i.local, i.pulling, i.error)).collect();
-        insta::assert_debug_snapshot!(shown, @r"");
+        let row = |tag: &str, error: &str| (tag.to_owned(), true, false, error.to_owned());
+        assert_eq!(
+            shown,
+            [row("0.5.11", "image directory dstack-0.5.11 already exists"), row("0.6.0", "")]
+        );
     }
 }

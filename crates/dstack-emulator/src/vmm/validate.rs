@@ -254,13 +254,18 @@ mod tests {
     fn new_ports_keep_to_the_ranges() {
         let mut settings = Settings::default();
         let refused = |p: PortMapping, settings: &Settings| words(new_ports(&[p], settings));
-        insta::assert_debug_snapshot!([
-            refused(port("tcp", 30_000, 80, ""), &settings),
-            refused(port("sctp", 80, 80, ""), &settings),
-            refused(port("tcp", 70_000, 80, ""), &settings),
-            refused(port("tcp", 80, 70_000, ""), &settings),
-            refused(port("tcp", 80, 80, "localhost"), &settings),
-        ], @r"");
+        for (port, words) in [
+            (port("tcp", 30_000, 80, ""), "Port mapping is not allowed for tcp:30000"),
+            (port("sctp", 80, 80, ""), "Port mapping is not allowed for sctp:80"),
+            (
+                port("tcp", 70_000, 80, ""),
+                "Invalid host port: out of range integral type conversion attempted",
+            ),
+            (port("tcp", 80, 70_000, ""), "Invalid vm port: out of range integral type conversion attempted"),
+            (port("tcp", 80, 80, "localhost"), "Invalid host address: invalid IP address syntax"),
+        ] {
+            assert_eq!(refused(port, &settings), words);
+        }
         let ok = new_ports(&[port("tcp", 80, 8080, "")], &settings).unwrap();
         assert_eq!(ok[0].address, "127.0.0.1");
         settings.port_mapping_enabled = false;

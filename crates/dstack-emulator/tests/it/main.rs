@@ -4,6 +4,10 @@
 
 mod agent;
 mod golden_shape;
+mod golden_vmm;
 mod kms;
+mod lifecycle;
+mod methods;
 mod raw_http;
+mod server;
 mod x509;

@@ -24,6 +24,7 @@ mod edit;
 mod fields;
 mod hash;
 mod json;
+mod lint;
 mod parse;
 mod schema;
 mod size;
@@ -38,5 +39,6 @@ pub use fields::{
 };
 pub use hash::ComposeHash;
 pub use json::Layout;
+pub use lint::{CHECKS, lint, lint_file};
 pub use schema::UnknownField;
 pub use size::{SizeError, parse_size};

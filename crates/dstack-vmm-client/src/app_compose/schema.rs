@@ -95,6 +95,8 @@ pub struct UnknownField {
     pub column: usize,
     /// The known name that it may be meant to be.
     pub suggestion: Option<&'static str>,
+    /// Where its name stands, in bytes.
+    pub(super) at: usize,
 }
 
 pub(super) fn unknown_fields(text: &str, root: &Node) -> Vec<UnknownField> {
@@ -103,7 +105,7 @@ pub(super) fn unknown_fields(text: &str, root: &Node) -> Vec<UnknownField> {
     let places = Places::new(text);
     let place = |(path, at, suggestion)| {
         let (line, column) = places.of(at);
-        UnknownField { path, line, column, suggestion }
+        UnknownField { path, line, column, suggestion, at }
     };
     found.into_iter().map(place).collect()
 }

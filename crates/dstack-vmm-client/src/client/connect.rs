@@ -53,7 +53,8 @@ impl ConnectError {
     fn io(error: io::Error) -> Self {
         let failure = match error.kind() {
             io::ErrorKind::NotFound => ConnectFailure::NoSocket,
-            io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+            // Reset: the listener closed while we waited in its queue.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => ConnectFailure::Refused,
             io::ErrorKind::PermissionDenied => ConnectFailure::PermissionDenied,
             io::ErrorKind::TimedOut => ConnectFailure::TimedOut,
             io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => ConnectFailure::Unreachable,

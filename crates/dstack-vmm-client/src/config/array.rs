@@ -5,8 +5,9 @@ use std::ops::Range;
 use toml_edit::Array;
 
 use super::ConfigValue;
-use super::model::PortRange;
-use super::splice::newline;
+use super::lines::newline;
+use super::port_range::PortRange;
+
 use super::tree::{Node, Place};
 use super::value::quoted;
 
@@ -35,26 +36,27 @@ pub(super) fn rewrite(
     if array.is_empty() || array.len() != nodes.len() {
         return None;
     }
-    let (head, mut pieces, tail, trailing_comma) = pieces(text, span, array)?;
-    let same = |piece: usize, item: usize| same_item(&nodes[piece].1, value, item);
-    let (old, new) = (pieces.len(), wanted.len());
-    let front = (0..old.min(new)).take_while(|&at| same(at, at)).count();
-    let back = (0..old.min(new) - front).take_while(|&at| same(old - 1 - at, new - 1 - at)).count();
-    let removed: Vec<Piece> = pieces.splice(front..old - back, []).collect();
-    let middle = &wanted[front..new - back];
-    for (at, item) in middle.iter().enumerate() {
-        // An item in the place of another takes its place in the lines too, comment included.
-        let piece = match removed.get(at) {
-            Some(old) => Piece { text: item.clone(), ..old.clone() },
-            None => Piece {
-                lead: lead_like(pieces.get(front + at), pieces[..front + at].last(), removed.last(), front + at),
-                text: item.clone(),
-                post: String::new(),
-                comment: String::new(),
-            },
-        };
-        pieces.insert(front + at, piece);
+    let (head, pieces, tail, trailing_comma) = pieces(text, span, array)?;
+    let kept = common(nodes.len(), wanted.len(), |piece, item| same_item(&nodes[piece].1, value, item));
+    let mut result: Vec<Piece> = Vec::with_capacity(wanted.len());
+    let mut old = 0;
+    for (at, text) in wanted.into_iter().enumerate() {
+        if let Some(&(piece, _)) = kept.iter().find(|(_, item)| *item == at) {
+            old = piece + 1;
+            result.push(pieces[piece].clone());
+            continue;
+        }
+        // An item in the place of one that goes takes its place in the lines too, comment included.
+        let goes = old < pieces.len() && !kept.iter().any(|(piece, _)| *piece == old);
+        if goes {
+            result.push(Piece { text, ..pieces[old].clone() });
+            old += 1;
+        } else {
+            let lead = lead_like(pieces.get(old), result.last(), result.is_empty());
+            result.push(Piece { lead, text, post: String::new(), comment: String::new() });
+        }
     }
+    let pieces = result;
     let mut out = format!("[{head}");
     let last = pieces.len().checked_sub(1);
     for (at, piece) in pieces.iter().enumerate() {
@@ -71,15 +73,35 @@ pub(super) fn rewrite(
     Some(out)
 }
 
-/// The line break and indentation of a neighbour, or a space.
-fn lead_like(next: Option<&Piece>, previous: Option<&Piece>, removed: Option<&Piece>, at: usize) -> String {
-    let model = previous.filter(|piece| piece.lead.contains('\n')).or(next).or(removed);
-    match model.and_then(|piece| piece.lead.rfind('\n').map(|at| (piece, at))) {
-        Some((piece, at)) => {
-            let indent = &piece.lead[at + 1..];
-            format!("{}{indent}", newline(&piece.lead))
+/// The longest common subsequence of the old and the new items, as pairs of their positions.
+fn common(old: usize, new: usize, same: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
+    let mut length = vec![vec![0_usize; new + 1]; old + 1];
+    for a in (0..old).rev() {
+        for b in (0..new).rev() {
+            length[a][b] =
+                if same(a, b) { length[a + 1][b + 1] + 1 } else { length[a + 1][b].max(length[a][b + 1]) };
         }
-        None if at == 0 => String::new(),
+    }
+    let (mut a, mut b, mut pairs) = (0, 0, Vec::new());
+    while a < old && b < new {
+        if same(a, b) {
+            pairs.push((a, b));
+            (a, b) = (a + 1, b + 1);
+        } else if length[a + 1][b] >= length[a][b + 1] {
+            a += 1;
+        } else {
+            b += 1;
+        }
+    }
+    pairs
+}
+
+/// The line break and indentation of a neighbour, or a space.
+fn lead_like(next: Option<&Piece>, previous: Option<&Piece>, first: bool) -> String {
+    let model = previous.filter(|piece| piece.lead.contains('\n')).or(next);
+    match model.and_then(|piece| piece.lead.rfind('\n').map(|at| (piece, at))) {
+        Some((piece, at)) => format!("{}{}", newline(&piece.lead), &piece.lead[at + 1..]),
+        None if first => String::new(),
         None => " ".to_owned(),
     }
 }

@@ -50,7 +50,7 @@ pub(crate) const PORT_KEY: CheckDef = check(
 .parents(&["vmm.config.syntax", "vmm.config.address"]);
 pub(crate) const API_AUTH: CheckDef = check(
     "vmm.config.api-auth",
-    "who reaches the API must show a credential",
+    "the API is not open to other machines",
     "the API starts, changes and removes every VM of the host",
 )
 .parents(&["vmm.config.syntax", "vmm.config.address"]);
@@ -64,11 +64,8 @@ pub(crate) const AUTH_CREDENTIALS: CheckDef = check(
     "authentication that is on has a credential to accept",
     "without one every request is refused",
 );
-pub(crate) const TOKEN_LENGTH: CheckDef = check(
-    "vmm.config.token-length",
-    "tokens are long enough",
-    "a short token can be guessed",
-);
+pub(crate) const TOKEN_LENGTH: CheckDef =
+    check("vmm.config.token-length", "tokens are long enough", "a short token can be guessed");
 pub(crate) const TOKEN_PLACEHOLDER: CheckDef = check(
     "vmm.config.token-placeholder",
     "no token is a placeholder",
@@ -86,12 +83,12 @@ pub(crate) const KMS_URL: CheckDef = check(
 );
 pub(crate) const GATEWAY_URLS: CheckDef = check(
     "vmm.config.gateway-urls",
-    "gateway_urls does not stand at its default",
+    "gateway_urls names gateways that guests reach",
     "the default is a development address that guests cannot reach",
 );
 pub(crate) const GATEWAY_DOMAIN: CheckDef = check(
     "vmm.config.gateway-domain",
-    "gateway.base_domain is a real domain",
+    "gateway.base_domain is the domain of the apps",
     "the console and the clients build app URLs from it",
 );
 pub(crate) const PCCS_URL: CheckDef = check(
@@ -113,7 +110,8 @@ pub(crate) const UDP_RANGE: CheckDef = check(
     "vmm.config.udp-range",
     "VMs may publish UDP ports",
     "the gateway's WireGuard port is UDP, and the default range is TCP alone",
-);
+)
+.parents(&["vmm.config.syntax", "vmm.config.port-ranges"]);
 pub(crate) const MAPPING_ADDRESS: CheckDef = check(
     "vmm.config.mapping-address",
     "a mapping without address is not public by accident",

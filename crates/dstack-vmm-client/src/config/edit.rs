@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::splice;
 use super::tree::{Layer, Node, Table};
-use super::{ConfigValue, EditError, KeyDef, key_def};
+use super::{ConfigValue, EditError, KEYS, KeyDef, KeyType, key_def};
 
 /// The outcome of a change.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,10 +67,23 @@ fn set_checked(
     key: Option<&'static KeyDef>,
     value: &ConfigValue,
 ) -> Result<Edited, EditError> {
+    // A section of the known keys is no place for a value, and a known value none for more keys.
+    let inner = format!("{path}.");
+    if KEYS.iter().any(|known| known.path.starts_with(&inner)) {
+        return Err(EditError::IsATable { path: path.to_owned() });
+    }
+    let outer = KEYS.iter().find(|known| {
+        path.strip_prefix(known.path).is_some_and(|rest| rest.starts_with('.'))
+            && !matches!(known.kind, KeyType::Table | KeyType::Any)
+    });
+    if let Some(outer) = outer {
+        return Err(EditError::NotATable { path: outer.path.to_owned() });
+    }
     if let Some(key) = key
         && !value.fits(key.kind)
     {
-        return Err(EditError::wrong_type(key, value.kind()));
+        let given = if key.secret { value.kind() } else { value.to_string() };
+        return Err(EditError::wrong_type(key, given));
     }
     change(text, path, key.is_some_and(|key| key.secret), Some(value))
 }

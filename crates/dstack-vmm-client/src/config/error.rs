@@ -1,5 +1,7 @@
 //! What can be wrong with a configuration as a whole, and with a change to it.
 
+use dstack_check::{Hint, Hinted};
+
 use super::KeyDef;
 
 /// Why a configuration cannot be read at all. What is wrong with single values is a finding.
@@ -69,6 +71,21 @@ pub enum EditError {
         /// The path.
         path: String,
     },
+}
+
+impl Hinted for EditError {
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::UnknownKey { nearest, .. } if !nearest.is_empty() => {
+                Some(Hint::from(format!("perhaps {}", nearest.join(" or "))))
+            }
+            Self::UnknownKey { .. } => Some(Hint::from("`dstack-vmmctl config keys` lists the keys")),
+            Self::Unplaceable { .. } => {
+                Some(Hint::from("change the key by hand, or write its table as a section with a header"))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl EditError {

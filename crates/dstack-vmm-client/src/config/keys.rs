@@ -158,7 +158,12 @@ pub static KEYS: &[KeyDef] = &[
     key("cvm.platform", T::OneOf(&["auto", "tdx", "amd-sev-snp"]), D::Text("auto"), "the TEE").next(),
     key("cvm.qemu_path", T::Path, EMPTY, "the QEMU program; searched for when empty"),
     key("cvm.kms_urls", T::Urls, D::Texts(&["http://127.0.0.1:8081"]), "the KMSs the guests use"),
-    key("cvm.gateway_urls", T::Urls, D::Texts(&["http://127.0.0.1:8082"]), "the gateways the guests register with"),
+    key(
+        "cvm.gateway_urls",
+        T::Urls,
+        D::Texts(&["http://127.0.0.1:8082"]),
+        "the gateways the guests register with",
+    ),
     key("cvm.tproxy_urls", T::Urls, NONE, "older name of gateway_urls").replaced_by("cvm.gateway_urls"),
     key("cvm.pccs_url", T::Url, EMPTY, "the PCCS that guests verify quotes with"),
     key("cvm.nvidia_attestation_proxy_url", T::Url, NONE, "cache for GPU attestation").next(),
@@ -167,7 +172,12 @@ pub static KEYS: &[KeyDef] = &[
     key("cvm.cid_start", U32, D::Int(1000), "first vsock context id given to a VM"),
     key("cvm.cid_pool_size", U32, D::Int(1000), "how many context ids there are, and so how many VMs"),
     key("cvm.max_allocable_vcpu", U32, D::Int(20), "vCPUs to give away; shown, not enforced"),
-    key("cvm.max_allocable_memory_in_mb", U32, D::Int(100_000), "memory to give away, MB; shown, not enforced"),
+    key(
+        "cvm.max_allocable_memory_in_mb",
+        U32,
+        D::Int(100_000),
+        "memory to give away, MB; shown, not enforced",
+    ),
     key("cvm.qmp_socket", T::Bool, D::Bool(false), "open QEMU's control socket"),
     key("cvm.user", T::Text, EMPTY, "user that QEMU runs as; the VMM's own when empty"),
     key("cvm.instance_id", T::Text, EMPTY, "name of this VMM among several on a host").next(),
@@ -207,15 +217,22 @@ pub static KEYS: &[KeyDef] = &[
     key("cvm.product.chassis_version", T::Text, NONE, "SMBIOS type 3"),
     key("cvm.product.chassis_serial", T::Text, NONE, "SMBIOS type 3"),
     key("cvm.product.chassis_asset_tag", T::Text, NONE, "SMBIOS type 3"),
-    key("cvm.networking.mode", T::OneOf(&["user", "bridge", "custom"]), D::Text("user"), "how VMs reach the network"),
+    key(
+        "cvm.networking.mode",
+        T::OneOf(&["user", "bridge", "custom"]),
+        D::Text("user"),
+        "how VMs reach the network",
+    ),
     key("cvm.networking.net", T::Text, D::Text("10.0.2.0/24"), "network of the guests in user mode"),
     key("cvm.networking.dhcp_start", T::Text, D::Text("10.0.2.10"), "first guest address in user mode"),
     key("cvm.networking.restrict", T::Bool, D::Bool(false), "shut guests in user mode off from the network"),
     key("cvm.networking.bridge", T::Text, EMPTY, "the bridge in bridge mode"),
     key("cvm.networking.mac_prefix", T::Text, EMPTY, "first bytes of the guests' MAC addresses"),
     key("cvm.networking.netdev", T::Text, EMPTY, "QEMU's netdev argument in custom mode"),
-    key("cvm.networking.forward_service_enabled", T::Bool, D::Bool(false), "forward ports to bridged VMs").v0_5(),
-    key("cvm.network_filter.mode", T::OneOf(&["none", "libvirt"]), D::Text("none"), "filter of bridged VMs").next(),
+    key("cvm.networking.forward_service_enabled", T::Bool, D::Bool(false), "forward ports to bridged VMs")
+        .v0_5(),
+    key("cvm.network_filter.mode", T::OneOf(&["none", "libvirt"]), D::Text("none"), "filter of bridged VMs")
+        .next(),
     key("cvm.network_filter.filter", T::Text, D::Text("clean-traffic"), "name of the filter").next(),
     key("cvm.network_filter.parameters", T::Table, NONE, "parameters of the filter").next(),
     key("netd.socket", T::Path, D::Text("/run/dstack/netd.sock"), "socket of the network daemon").next(),
@@ -223,14 +240,22 @@ pub static KEYS: &[KeyDef] = &[
     key("netd.libvirt_uri", T::Text, D::Text("qemu:///system"), "libvirt of the network daemon").next(),
     key("cvm.port_mapping.enabled", T::Bool, D::Bool(false), "VMs may publish host ports"),
     key("cvm.port_mapping.address", T::Ip, D::Text("127.0.0.1"), "host address of a mapping that names none"),
-    key("cvm.port_mapping.range", T::Ranges, D::Ranges(&[("tcp", 1, 20000)]), "host ports that may be published"),
+    key(
+        "cvm.port_mapping.range",
+        T::Ranges,
+        D::Ranges(&[("tcp", 1, 20000)]),
+        "host ports that may be published",
+    ),
     key("cvm.auto_restart.enabled", T::Bool, D::Bool(true), "restart VMs that ended by themselves"),
     key("cvm.auto_restart.interval", COUNT, D::Int(20), "time between looks, seconds"),
     key("cvm.auto_restart.max_retries", U32, D::Int(5), "restarts in a row").next(),
-    key("cvm.auto_restart.initial_backoff", COUNT, D::Int(5), "wait before the first restart, seconds").next(),
+    key("cvm.auto_restart.initial_backoff", COUNT, D::Int(5), "wait before the first restart, seconds")
+        .next(),
     key("cvm.auto_restart.max_backoff", COUNT, D::Int(300), "longest wait between restarts, seconds").next(),
-    key("cvm.auto_restart.reset_window", COUNT, D::Int(300), "healthy time that clears the count, seconds").next(),
-    key("cvm.log.max_bytes", T::Size, D::Text("4M"), "size at which a serial log is rotated, bytes; 0 never").next(),
+    key("cvm.auto_restart.reset_window", COUNT, D::Int(300), "healthy time that clears the count, seconds")
+        .next(),
+    key("cvm.log.max_bytes", T::Size, D::Text("4M"), "size at which a serial log is rotated, bytes; 0 never")
+        .next(),
     key("cvm.log.max_backups", COUNT, D::Int(3), "rotated logs that are kept").next(),
     key("cvm.log.check_interval_secs", COUNT, D::Int(5), "time between looks at a log, seconds").next(),
     key("cvm.gpu.enabled", T::Bool, D::Bool(false), "VMs may have GPUs"),
@@ -281,24 +306,29 @@ pub fn key_def(path: &str) -> Option<&'static KeyDef> {
 
 /// The keys whose spelling is closest to a path, best first, at most three. Empty when none is near.
 ///
-/// A key with the same last segment in another table counts as near: settings are often put in the wrong table.
+/// Where no spelling is near, keys with the same last name in another table are: settings are often put in the wrong
+/// table. A name that many tables have, such as `enabled`, says nothing.
 pub fn nearest_keys(path: &str) -> Vec<&'static str> {
-    let leaf = path.rsplit('.').next().unwrap_or(path);
-    let mut near: Vec<(usize, &'static str)> = KEYS
-        .iter()
-        .filter(|key| key.path != path && key.replaced_by.is_none())
-        .filter_map(|key| {
-            let distance = edit_distance(path, key.path);
-            let key_leaf = key.path.rsplit('.').next().unwrap_or(key.path);
-            if key_leaf == leaf {
-                return Some((distance.min(2), key.path));
-            }
-            (distance <= 2.max(path.chars().count() / 6)).then_some((distance, key.path))
-        })
-        .collect();
+    let current = || KEYS.iter().map(|key| key.path).filter(|&known| known != path && is_current(known));
+    let most = 2.max(path.chars().count() / 6);
+    let mut near: Vec<(usize, &'static str)> =
+        current().map(|known| (edit_distance(path, known), known)).filter(|(far, _)| *far <= most).collect();
     near.sort();
     near.truncate(3);
-    near.into_iter().map(|(_, path)| path).collect()
+    if !near.is_empty() {
+        return near.into_iter().map(|(_, known)| known).collect();
+    }
+    let leaf = last_name(path);
+    let same: Vec<&str> = current().filter(|known| last_name(known) == leaf).collect();
+    if same.len() <= 3 { same } else { Vec::new() }
+}
+
+fn last_name(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+fn is_current(path: &str) -> bool {
+    key_def(path).is_some_and(|key| key.replaced_by.is_none())
 }
 
 /// How many characters must be added, removed or replaced to make one text the other.
@@ -341,6 +371,8 @@ mod tests {
         assert_eq!(nearest_keys("cvm.port_maping.enabled"), ["cvm.port_mapping.enabled"]);
         assert_eq!(nearest_keys("adress"), ["address"]);
         assert_eq!(nearest_keys("pccs_url"), ["cvm.pccs_url"]);
+        assert_eq!(nearest_keys("server.base_domain"), ["gateway.base_domain"]);
+        assert!(nearest_keys("vmm.enabled").is_empty());
         assert!(nearest_keys("storage_backend_of_something").is_empty());
     }
 

@@ -17,9 +17,11 @@ mod checks;
 mod edit;
 mod error;
 mod keys;
+mod lines;
 mod lint;
 mod listen;
 mod model;
+mod port_range;
 mod read;
 mod secret;
 mod splice;
@@ -33,9 +35,10 @@ pub use keys::{KEYS, KeyDef, KeyDefault, KeyType, Readers, key_def, nearest_keys
 pub use lint::{LintContext, lint};
 pub use listen::{AddressError, ListenAddress, MAX_SOCKET_PATH};
 pub use model::{
-    AuthSection, AutoRestart, CvmSection, GatewaySection, GpuSection, HostApi, ImageSection, KeyProvider, LogRotation,
-    NetdSection, NetworkFilter, Networking, PortMapping, PortRange, Protocol, SupervisorSection, VmmConfig,
+    AuthSection, AutoRestart, CvmSection, GatewaySection, GpuSection, HostApi, ImageSection, KeyProvider,
+    LogRotation, NetdSection, NetworkFilter, Networking, PortMapping, SupervisorSection, VmmConfig,
 };
+pub use port_range::{PortRange, Protocol};
 pub use secret::ApiToken;
 pub use tree::{Format, Layer};
 pub use value::{ConfigValue, parse_size};

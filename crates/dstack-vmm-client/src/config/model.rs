@@ -1,12 +1,12 @@
 //! What a VMM would run with: every key of `vmm.toml` as a typed value.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use dstack_check::Finding;
 
+use super::port_range::{PortRange, Protocol};
 use super::read::Reader;
 use super::tree::{Layer, Table};
 use super::{AddressError, ApiToken, ConfigError, ListenAddress};
@@ -216,50 +216,8 @@ pub struct PortMapping {
 impl PortMapping {
     /// Whether a VM may publish this host port.
     pub fn allows(&self, protocol: Protocol, port: u16) -> bool {
-        self.enabled
-            && self.range.iter().any(|r| r.protocol == protocol && (r.from..=r.to).contains(&port))
+        self.enabled && self.range.iter().any(|r| r.protocol == protocol && (r.from..=r.to).contains(&port))
     }
-}
-
-/// The protocol of a port mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
-impl Protocol {
-    /// The protocol with this name, in lower case as the VMM wants it.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "tcp" => Some(Self::Tcp),
-            "udp" => Some(Self::Udp),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    /// `tcp` or `udp`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        })
-    }
-}
-
-/// Host ports that VMs may publish, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortRange {
-    /// The protocol.
-    pub protocol: Protocol,
-    /// The first port.
-    pub from: u16,
-    /// The last port.
-    pub to: u16,
 }
 
 /// `[cvm.auto_restart]`.

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use super::model::{
-    AuthSection, AutoRestart, CvmSection, GatewaySection, GpuSection, HostApi, ImageSection, KeyProvider, LogRotation,
-    NetdSection, NetworkFilter, Networking, PortMapping, PortRange, SupervisorSection, VmmConfig,
+    AuthSection, AutoRestart, CvmSection, GatewaySection, GpuSection, HostApi, ImageSection, KeyProvider,
+    LogRotation, NetdSection, NetworkFilter, Networking, PortMapping, SupervisorSection, VmmConfig,
 };
+use super::port_range::PortRange;
 use super::tree::{Node, Table};
 use super::value::{mismatch, parse_size};
 use super::{ApiToken, ConfigValue, KEYS, KeyDef, key_def};
@@ -295,7 +296,16 @@ mod tests {
         let forgotten: Vec<&str> =
             KEYS.iter().map(|key| key.path).filter(|&path| !asked.contains(path)).collect();
         // The web server's own keys and nothing else.
-        let web = ["ip_header", "proxy_proto_header", "log_format", "cli_colors", "limits", "shutdown", "tls", "secret_key"];
+        let web = [
+            "ip_header",
+            "proxy_proto_header",
+            "log_format",
+            "cli_colors",
+            "limits",
+            "shutdown",
+            "tls",
+            "secret_key",
+        ];
         assert_eq!(forgotten, web);
     }
 

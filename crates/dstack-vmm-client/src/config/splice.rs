@@ -8,7 +8,8 @@ use std::ops::Range;
 use toml_edit::{ArrayOfTables, Document, InlineTable, Item, Table, TableLike, Value};
 
 use super::array;
-use super::model::PortRange;
+use super::lines::{indent, line_end, line_start, newline, past_comments, replace};
+use super::port_range::PortRange;
 use super::tree::{Node, Table as Tree};
 use super::{ConfigError, ConfigValue, EditError};
 
@@ -187,7 +188,8 @@ impl<'a> Place<'a> {
         match parent {
             Parent::Section { table, depth } | Parent::Dotted { table, depth } => {
                 let line = line(*depth);
-                let after = body_end(*table).or_else(|| table.span().map(|span| span.end).filter(|_| *depth > 0));
+                let after =
+                    body_end(*table).or_else(|| table.span().map(|span| span.end).filter(|_| *depth > 0));
                 match after {
                     Some(after) => {
                         let indent = indent(self.text, last_key(*table).unwrap_or(after));
@@ -205,9 +207,14 @@ impl<'a> Place<'a> {
             }
             Parent::NewSection { after } => {
                 let (_, parents) = self.segments.split_last().ok_or_else(|| self.unplaceable())?;
-                let section =
-                    format!("[{}]{newline}{} = {}{newline}", parents.join("."), self.leaf(), self.render(value));
-                let end = if std::ptr::eq(*after, self.root) { Some(self.text.len()) } else { subtree_end(after) };
+                let section = format!(
+                    "[{}]{newline}{} = {}{newline}",
+                    parents.join("."),
+                    self.leaf(),
+                    self.render(value)
+                );
+                let end =
+                    if std::ptr::eq(*after, self.root) { Some(self.text.len()) } else { subtree_end(after) };
                 Ok(self.insert_section(end.unwrap_or(self.text.len()), &section))
             }
         }
@@ -348,11 +355,18 @@ impl<'a> Place<'a> {
         let mut table: &mut dyn TableLike = value.as_inline_table_mut().ok_or_else(|| self.unplaceable())?;
         let (leaf, parents) = self.segments[depth..].split_last().ok_or_else(|| self.unplaceable())?;
         for name in parents {
-            table = table.get_mut(name).and_then(Item::as_table_like_mut).ok_or_else(|| self.unplaceable())?;
+            table =
+                table.get_mut(name).and_then(Item::as_table_like_mut).ok_or_else(|| self.unplaceable())?;
         }
         table.remove(leaf);
         value.decor_mut().clear();
-        Ok(replace(self.text, whole, value.to_string().trim()))
+        let old = &self.text[whole.clone()];
+        let mut new = value.to_string().trim().to_owned();
+        // The space before the brace went with the last key.
+        if old.ends_with(" }") && !new.ends_with(" }") && new != "{}" {
+            new.insert(new.len() - 1, ' ');
+        }
+        Ok(replace(self.text, whole, &new))
     }
 }
 
@@ -391,53 +405,4 @@ fn subtree_end(table: &Table) -> Option<usize> {
         Item::None => None,
     });
     below.chain(own).max()
-}
-
-/// The line end that the file uses.
-pub(super) fn newline(text: &str) -> &'static str {
-    match text.find('\n') {
-        Some(at) if text[..at].ends_with('\r') => "\r\n",
-        _ => "\n",
-    }
-}
-
-/// Where the line that holds the offset begins, after a byte order mark.
-fn line_start(text: &str, offset: usize) -> usize {
-    let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
-    if text[start..].starts_with('\u{feff}') { start + '\u{feff}'.len_utf8() } else { start }
-}
-
-/// Where the line after the one that holds the offset begins, or the end of the text.
-fn line_end(text: &str, offset: usize) -> usize {
-    text[offset..].find('\n').map_or(text.len(), |at| offset + at + 1)
-}
-
-/// Spaces and tabs at the beginning of the line that holds the offset.
-fn indent(text: &str, offset: usize) -> &str {
-    let line = &text[line_start(text, offset)..];
-    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
-}
-
-/// The offset after the comment lines that follow, where a blank line or the end of the text comes after them. Comments
-/// right before a key or a section belong to that.
-fn past_comments(text: &str, from: usize) -> usize {
-    let mut at = from;
-    loop {
-        let line = text[at..].trim_start_matches([' ', '\t']);
-        if line.starts_with('#') {
-            at = line_end(text, at);
-        } else if line.is_empty() || line.starts_with(['\n', '\r']) {
-            return at;
-        } else {
-            return from;
-        }
-    }
-}
-
-fn replace(text: &str, range: Range<usize>, with: &str) -> String {
-    let mut out = String::with_capacity(text.len() + with.len());
-    out.push_str(&text[..range.start]);
-    out.push_str(with);
-    out.push_str(&text[range.end..]);
-    out
 }

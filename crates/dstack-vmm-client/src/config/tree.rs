@@ -52,7 +52,10 @@ impl<'a> Layer<'a> {
 /// Without the text, which holds tokens.
 impl fmt::Debug for Layer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Layer").field("name", &self.name).field("format", &self.format).finish_non_exhaustive()
+        f.debug_struct("Layer")
+            .field("name", &self.name)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
     }
 }
 
@@ -236,7 +239,12 @@ impl Toml<'_> {
             if depth >= MAX_DEPTH {
                 break;
             }
-            let place = self.place(table.key(key).and_then(toml_edit::Key::span));
+            // A section stands where its header begins, not where the name in it does.
+            let header = item.as_table().filter(|table| !table.is_dotted() && !table.is_implicit());
+            let span = header
+                .and_then(toml_edit::Table::span)
+                .or_else(|| table.key(key).and_then(toml_edit::Key::span));
+            let place = self.place(span);
             entries.push(Entry { key: key.to_owned(), place, node: self.item(item, depth + 1) });
         }
         Table { entries }
@@ -248,7 +256,10 @@ impl Toml<'_> {
             Item::Value(value) => self.value(value, depth),
             Item::Table(table) => Node::Table(self.table(table, depth)),
             Item::ArrayOfTables(tables) => Node::List(
-                tables.iter().map(|t| (self.place(t.span()), Node::Table(self.table(t, depth + 1)))).collect(),
+                tables
+                    .iter()
+                    .map(|t| (self.place(t.span()), Node::Table(self.table(t, depth + 1))))
+                    .collect(),
             ),
         }
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::model::{PortRange, Protocol};
-use super::tree::{Node, Place, Table};
+use super::port_range::{PortRange, Protocol};
+use super::tree::{Node, Place};
 use super::{EditError, KeyDef, KeyDefault, KeyType};
 
 /// A value for a key. `Debug` shows its kind and length alone, because it may be a token.
@@ -165,9 +165,9 @@ impl ConfigValue {
             Self::Bool(_) => "a boolean".to_owned(),
             Self::Int(_) => "an integer".to_owned(),
             Self::Text(_) => "a string".to_owned(),
-            Self::Texts(texts) => format!("a list of {} strings", texts.len()),
-            Self::Ints(numbers) => format!("a list of {} integers", numbers.len()),
-            Self::Ranges(ranges) => format!("a list of {} port ranges", ranges.len()),
+            Self::Texts(texts) => list_of(texts.len(), "string"),
+            Self::Ints(numbers) => list_of(numbers.len(), "integer"),
+            Self::Ranges(ranges) => list_of(ranges.len(), "port range"),
         }
     }
 
@@ -242,11 +242,17 @@ impl fmt::Display for KeyType {
             Self::Urls => f.write_str("a list of URLs"),
             Self::Ints => f.write_str("a list of integers from 0 to 4294967295"),
             Self::Size => f.write_str("a size such as 4096 or \"4M\""),
-            Self::Ranges => f.write_str("a list of port ranges such as { protocol = \"tcp\", from = 1, to = 20000 }"),
+            Self::Ranges => {
+                f.write_str("a list of port ranges such as { protocol = \"tcp\", from = 1, to = 20000 }")
+            }
             Self::Table => f.write_str("a table"),
             Self::Any => f.write_str("any value"),
         }
     }
+}
+
+fn list_of(number: usize, what: &str) -> String {
+    format!("a list of {number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The text as a TOML string on one line.
@@ -302,7 +308,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 /// What is there instead of what the key takes, and where; `None` when the value fits.
 ///
-/// The bounds of port ranges are not looked at here: [`range_faults`] does.
+/// The bounds of port ranges are not looked at here: [`faults`](super::port_range::faults) does.
 pub(crate) fn mismatch(kind: KeyType, secret: bool, place: &Place, node: &Node) -> Option<(Place, String)> {
     let got = |node: &Node| match node {
         _ if secret => node.type_name().to_owned(),
@@ -331,56 +337,5 @@ pub(crate) fn mismatch(kind: KeyType, secret: bool, place: &Place, node: &Node) 
             Some(value) if value.fits(kind) => None,
             _ => here(),
         },
-    }
-}
-
-/// What is wrong with the ranges of a list, each with its place.
-pub(crate) fn range_faults(items: &[(Place, Node)]) -> Vec<(Place, String)> {
-    items
-        .iter()
-        .filter_map(|(place, node)| PortRange::from_node(node).err().map(|what| (place.clone(), what)))
-        .collect()
-}
-
-impl PortRange {
-    /// Reads `tcp:1-20000` or `udp:9202`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (protocol, ports) = text.split_once(':')?;
-        let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
-        Some(Self {
-            protocol: Protocol::from_name(protocol.trim())?,
-            from: from.trim().parse().ok()?,
-            to: to.trim().parse().ok()?,
-        })
-    }
-
-    pub(crate) fn to_toml(self) -> String {
-        format!("{{ protocol = \"{}\", from = {}, to = {} }}", self.protocol, self.from, self.to)
-    }
-
-    /// The range in a table, or what is wrong with it.
-    pub(crate) fn from_node(node: &Node) -> Result<Self, String> {
-        let Node::Table(table) = node else { return Err(format!("the range is {}", node.type_name())) };
-        let protocol = match table.entry("protocol").map(|entry| &entry.node) {
-            Some(Node::Text(name)) => Protocol::from_name(name)
-                .ok_or_else(|| format!("the protocol is {}, not tcp or udp", quoted(name)))?,
-            Some(other) => return Err(format!("the protocol is {}", other.type_name())),
-            None => return Err("the range has no protocol".to_owned()),
-        };
-        let (from, to) = (bound(table, "from")?, bound(table, "to")?);
-        if from > to {
-            return Err(format!("the range ends ({to}) before it begins ({from})"));
-        }
-        Ok(Self { protocol, from, to })
-    }
-}
-
-fn bound(table: &Table, key: &str) -> Result<u16, String> {
-    match table.entry(key).map(|entry| &entry.node) {
-        Some(Node::Int(number)) => {
-            u16::try_from(*number).map_err(|_| format!("`{key}` is {number}, ports go up to 65535"))
-        }
-        Some(other) => Err(format!("`{key}` is {}", other.type_name())),
-        None => Err(format!("the range has no `{key}`")),
     }
 }

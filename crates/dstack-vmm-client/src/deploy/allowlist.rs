@@ -14,10 +14,10 @@ use crate::ids::AppId;
 #[non_exhaustive]
 pub enum AllowlistError {
     /// The text is no JSON.
-    #[error("the allow-list is no JSON: {0}")]
+    #[error("it is no JSON")]
     Json(#[from] serde_json::Error),
     /// A value is of another kind than both servers want.
-    #[error("{path} of the allow-list is not {expected}")]
+    #[error("{path} is not {expected}")]
     Shape {
         /// Where it stands.
         path: String,

@@ -19,7 +19,7 @@ pub enum AuthorizeError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is no allow-list.
-    #[error("{}: {source}", .path.display())]
+    #[error("{} is no allow-list", .path.display())]
     Allowlist {
         /// The file.
         path: PathBuf,

@@ -48,9 +48,6 @@ pub struct Entry {
     /// The environment that was sealed.
     #[serde(default)]
     pub env: EnvRecord,
-    /// Whether this run made the policy allow the hash.
-    #[serde(default)]
-    pub authorized: bool,
     /// Whether the app was seen up. `None` when nobody waited.
     #[serde(default)]
     pub booted: Option<bool>,
@@ -170,33 +167,31 @@ impl History {
         }
     }
 
-    /// Hashes that this directory has made allowed for an app and that nothing needs any more: not current on any host, not
-    /// waiting for a restart, and not among the `keep` last ones before those.
-    ///
-    /// A hash that somebody else made allowed is never among them.
-    pub fn obsolete_hashes(&self, app_id: &str, keep: u32) -> BTreeSet<ComposeHash> {
+    /// Hashes of an app that are needed: current on a host, still running there because a restart is due, or among the `keep`
+    /// last ones before those.
+    pub fn needed_hashes(&self, app_id: &str, keep: u32) -> BTreeSet<ComposeHash> {
         let of_app = || self.entries.iter().filter(|entry| entry.app_id == app_id);
         let hosts: BTreeSet<&str> = of_app().map(|entry| entry.host.as_str()).collect();
         let mut needed = BTreeSet::new();
         for host in hosts {
             let mut entries = self.of_host(host).rev().filter(|entry| entry.app_id == app_id);
-            let Some(current) = entries.next() else { continue };
-            if current.removed {
-                continue;
-            }
+            let Some(current) = entries.next().filter(|current| !current.removed) else { continue };
             needed.insert(current.hash);
             // While a restart is due the versions before still run, back to the last one that was started.
             let mut due = current.restart_pending;
+            let mut of_host = BTreeSet::from([current.hash]);
             let mut kept = 0;
             for entry in entries {
-                if due || (kept < keep && !needed.contains(&entry.hash)) {
-                    kept += u32::from(!due);
-                    due = due && entry.restart_pending;
-                    needed.insert(entry.hash);
+                if due {
+                    due = entry.restart_pending;
+                    of_host.insert(entry.hash);
+                } else if kept < keep && of_host.insert(entry.hash) {
+                    kept += 1;
                 }
             }
+            needed.extend(of_host);
         }
-        of_app().filter(|entry| entry.authorized && !needed.contains(&entry.hash)).map(|entry| entry.hash).collect()
+        needed
     }
 
     /// The numbers of versions beyond the `keep` newest, without those that are current on a host.
@@ -300,7 +295,6 @@ pub(crate) mod tests {
             disk_gib: 20,
             ports: Vec::new(),
             env: EnvRecord::default(),
-            authorized: true,
             booted: Some(true),
             restart_pending: false,
             removed: false,
@@ -311,30 +305,24 @@ pub(crate) mod tests {
         History { entries, damaged: Vec::new() }
     }
 
-    fn obsolete(history: &History, keep: u32) -> Vec<String> {
-        let names = ["a", "b", "c"].map(|name| (ComposeHash::of(name.as_bytes()), name));
-        let name = |hash: &ComposeHash| names.iter().find(|(known, _)| known == hash).unwrap().1.to_owned();
-        let mut found: Vec<String> = history.obsolete_hashes(&"aa".repeat(20), keep).iter().map(name).collect();
-        found.sort();
-        found
+    fn needed(history: &History, keep: u32) -> Vec<&'static str> {
+        let all = history.needed_hashes(&"aa".repeat(20), keep);
+        ["a", "b", "c"].into_iter().filter(|name| all.contains(&ComposeHash::of(name.as_bytes()))).collect()
     }
 
     #[test]
-    fn a_hash_is_obsolete_when_no_host_needs_it() {
+    fn a_hash_is_needed_while_a_host_has_it() {
         let mut h = history(vec![entry(1, "x", "a"), entry(2, "y", "a"), entry(3, "x", "b")]);
-        assert_eq!(obsolete(&h, 0), [""; 0]);
+        assert_eq!(needed(&h, 0), ["a", "b"]);
         h.entries.push(entry(4, "y", "b"));
-        assert_eq!(obsolete(&h, 0), ["a"]);
-        assert_eq!(obsolete(&h, 1), [""; 0]);
+        assert_eq!(needed(&h, 0), ["b"]);
+        assert_eq!(needed(&h, 1), ["a", "b"]);
         h.entries.push(entry(5, "x", "c"));
         h.entries.push(entry(6, "y", "c"));
-        assert_eq!(obsolete(&h, 0), ["a", "b"]);
-        assert_eq!(obsolete(&h, 1), ["a"]);
-        // What others allowed is theirs.
-        h.entries[0].authorized = false;
-        h.entries[1].authorized = false;
-        assert_eq!(obsolete(&h, 0), ["b"]);
-        assert!(h.obsolete_hashes("bb", 0).is_empty());
+        assert_eq!(needed(&h, 0), ["c"]);
+        assert_eq!(needed(&h, 1), ["b", "c"]);
+        assert_eq!(needed(&h, 9), ["a", "b", "c"]);
+        assert!(h.needed_hashes("bb", 9).is_empty());
     }
 
     #[test]
@@ -342,9 +330,9 @@ pub(crate) mod tests {
         let mut pending = entry(3, "x", "c");
         pending.restart_pending = true;
         let mut h = history(vec![entry(1, "x", "a"), entry(2, "x", "b"), pending]);
-        assert_eq!(obsolete(&h, 0), ["a"]);
+        assert_eq!(needed(&h, 0), ["b", "c"]);
         h.entries[1].restart_pending = true;
-        assert_eq!(obsolete(&h, 0), [""; 0]);
+        assert_eq!(needed(&h, 0), ["a", "b", "c"]);
     }
 
     #[test]
@@ -352,7 +340,7 @@ pub(crate) mod tests {
         let mut last = entry(2, "x", "a");
         last.removed = true;
         let h = history(vec![entry(1, "x", "a"), last]);
-        assert_eq!(obsolete(&h, 5), ["a"]);
+        assert_eq!(needed(&h, 5), [""; 0]);
         assert_eq!(h.current("x"), None);
     }
 

@@ -34,9 +34,6 @@ pub struct Journal {
     /// among them is the one this run made.
     #[serde(default)]
     pub known_ids: Option<Vec<String>>,
-    /// Hashes that this run, or one it went on with, made the policy allow.
-    #[serde(default)]
-    pub authorized: Vec<ComposeHash>,
     /// The environment that was being set.
     #[serde(default)]
     pub env: Option<EnvRecord>,

@@ -290,6 +290,14 @@ pub fn plan(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -
     plan
 }
 
+/// The app id that a plan is about: that of the VM, else that of a VM made now.
+pub(crate) fn app_id_of(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -> String {
+    match select(desired, observed, context).vm {
+        Some(vm) => vm.app_id.clone(),
+        None => desired.new_app_id().to_string(),
+    }
+}
+
 /// How a VM gets from running with the old to running with the new.
 #[derive(Clone, Copy)]
 struct Moves {
@@ -500,9 +508,6 @@ fn steps(
     moves: Moves,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    if desired.uses_kms() && context.policy == (PolicyState::Managed { allowed: false }) {
-        steps.push(Step::Authorize { hash: desired.hash() });
-    }
     if let Some(env) = changes.iter().find_map(|change| match change {
         Change::Env(env) => Some(env),
         _ => None,
@@ -510,6 +515,9 @@ fn steps(
         let mut names: Vec<String> = [&env.added, &env.changed, &env.unchanged].into_iter().flatten().cloned().collect();
         names.sort();
         steps.push(Step::SealEnv { names });
+    }
+    if desired.uses_kms() && context.policy == (PolicyState::Managed { allowed: false }) {
+        steps.push(Step::Authorize { hash: desired.hash() });
     }
     let mut waits = context.wait;
     if vm.is_none() {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use dstack_check::{Hint, Hinted};
 
 use super::project::{AppSource, FileRole, GpuSelection, MadeApp, PortSpec, Project};
-use crate::app_compose::{AppComposeDocument, ComposeHash, KeyProvider};
+use crate::DstackVersion;
+use crate::app_compose::{
+    AppComposeBuilder, AppComposeDocument, BuildError, ComposeError, ComposeHash, KeyProvider, Layout,
+};
 use crate::env::{
     EnvFile, EnvFileError, EnvLimitError, EnvNote, Environment, NotAllowedError, SignaturePolicy, SignerKey,
     check_allowed, check_limits,
@@ -117,8 +120,7 @@ impl Desired {
 
     /// The app-compose as text.
     pub fn compose_text(&self) -> &str {
-        // A document is made from JSON, and JSON is UTF-8.
-        std::str::from_utf8(self.compose.bytes()).unwrap_or_default()
+        self.compose.text()
     }
 
     /// The app id of a VM that is made now.
@@ -165,7 +167,7 @@ pub enum ResolveError {
         path: String,
     },
     /// The environment file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("the environment file {path} cannot be read")]
     EnvFile {
         /// Its path.
         path: String,
@@ -173,7 +175,7 @@ pub enum ResolveError {
         source: EnvFileError,
     },
     /// The environment file sets what the guest would drop.
-    #[error("{path}: {source}")]
+    #[error("the guest would drop part of the environment file {path}")]
     EnvNotAllowed {
         /// Its path.
         path: String,
@@ -181,7 +183,7 @@ pub enum ResolveError {
         source: NotAllowedError,
     },
     /// The environment is larger than a guest takes.
-    #[error("{path}: {source}")]
+    #[error("the environment file {path} holds more than a guest takes")]
     EnvLimit {
         /// Its path.
         path: String,
@@ -189,12 +191,20 @@ pub enum ResolveError {
         source: EnvLimitError,
     },
     /// The app-compose cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path} is no app-compose")]
     Compose {
         /// Its path.
         path: String,
         /// Why.
-        source: crate::app_compose::ComposeError,
+        source: ComposeError,
+    },
+    /// No app-compose can be made of it.
+    #[error("no app-compose can be made from {path}")]
+    Build {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: BuildError,
     },
 }
 
@@ -208,8 +218,10 @@ impl Hinted for ResolveError {
             Self::EnvFile { source, .. } => source.hint(),
             Self::EnvNotAllowed { source, .. } => source.hint(),
             Self::EnvLimit { source, .. } => source.hint(),
-            Self::Compose { source, .. } => source.hint(),
-            Self::NotText { .. } | Self::Empty { .. } => None,
+            Self::Build { source: BuildError::TooLarge { .. }, .. } => {
+                Some(Hint::from("move large files out of the Compose file, into an image or a volume"))
+            }
+            Self::Compose { .. } | Self::Build { .. } | Self::NotText { .. } | Self::Empty { .. } => None,
         }
     }
 }
@@ -297,20 +309,45 @@ impl Project {
         };
         let pre_launch = script(FileRole::PreLaunchScript, &made.pre_launch_script)?;
         let init = script(FileRole::InitScript, &made.init_script)?;
-        let mut map = serde_json::Map::new();
-        let mut put = |name: &str, value: serde_json::Value| drop(map.insert(name.to_owned(), value));
-        put("manifest_version", 2.into());
-        put("name", self.name.clone().into());
-        put("runner", if made.is_script { "bash" } else { "docker-compose" }.into());
-        put(if made.is_script { "bash_script" } else { "docker_compose_file" }, app.into());
-        put("kms_enabled", self.kms.enabled.into());
-        put("gateway_enabled", self.gateway.enabled.into());
-        put("public_logs", made.public_logs.into());
-        put("allowed_envs", allowed.to_vec().into());
-        if let Some(p) = &made.key_provider { put("key_provider", p.clone().into()); }
-        if let Some(p) = pre_launch { put("pre_launch_script", p.into()); }
-        let _ = init;
-        let text = serde_json::to_string_pretty(&map).unwrap_or_default();
-        AppComposeDocument::from_bytes(text.as_bytes()).map_err(|source| ResolveError::Compose { path: made.path.clone(), source })
+        let mut builder = if made.is_script {
+            AppComposeBuilder::bash(&self.name, app)
+        } else {
+            AppComposeBuilder::docker_compose(&self.name, app)
+        };
+        let provider = match made.key_provider.as_deref() {
+            Some("local") => KeyProvider::Local,
+            Some("tpm") => KeyProvider::Tpm,
+            _ if self.kms.enabled => KeyProvider::Kms,
+            _ => KeyProvider::None,
+        };
+        builder = builder
+            .key_provider(provider)
+            .gateway(self.gateway.enabled)
+            .public_logs(made.public_logs)
+            .public_sysinfo(made.public_sysinfo)
+            .public_tcbinfo(made.public_tcbinfo)
+            .allowed_envs(allowed)
+            .no_instance_id(made.no_instance_id)
+            .secure_time(made.secure_time)
+            .swap_size(made.swap_bytes);
+        if let Some(id) = made.key_provider_id.as_deref().and_then(|digits| hex::decode(digits).ok()) {
+            builder = builder.key_provider_id(id);
+        }
+        if let Some(script) = pre_launch {
+            builder = builder.pre_launch_script(script);
+        }
+        if let Some(script) = init {
+            builder = builder.init_script(script);
+        }
+        if let Some(name) = &made.storage_fs {
+            builder = builder.storage_fs(name);
+        }
+        // The bytes must not depend on the host, so they are written for the oldest version that can say all of it.
+        let version = if provider == KeyProvider::Tpm { DstackVersion::Next } else { DstackVersion::V0_5 };
+        let built = builder.build(version, Layout::Indented(4)).or_else(|refused| match refused {
+            BuildError::TooLarge { .. } => builder.build(DstackVersion::Next, Layout::Indented(4)),
+            other => Err(other),
+        });
+        built.map_err(|source| ResolveError::Build { path: made.path.clone(), source })
     }
 }

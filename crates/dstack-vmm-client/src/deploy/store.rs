@@ -4,6 +4,7 @@
 //! .dstack/
 //!   .gitignore                      *
 //!   lock                            held while something is applied
+//!   allowed.json                    hashes that were made allowed from here
 //!   digest-key                      makes digests of environment values useless elsewhere
 //!   journal-<host>.json             there while a run is not finished
 //!   versions/000012-0123456789ab/   one for each version and host it was applied to
@@ -13,6 +14,7 @@
 //!
 //! Directories have mode 0700, files 0600. Every file appears whole or not at all.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,9 @@ use crate::app_compose::ComposeHash;
 
 /// The usual name of the directory.
 pub const DIR_NAME: &str = ".dstack";
+
+/// Compose hashes by app id.
+pub type Allowed = BTreeMap<String, BTreeSet<ComposeHash>>;
 
 /// What the `schema` field of a kept version says.
 const SCHEMA: &str = "dstack-vmm-client/version/v1";
@@ -149,6 +154,35 @@ impl Store {
         }
     }
 
+    /// The journals of all hosts. One that cannot be read is left out.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn journals(&self) -> Result<Vec<Journal>, StoreError> {
+        let listing = match fs::read_dir(&self.dir) {
+            Ok(listing) => listing,
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(FileError::new("list", &self.dir, source).into()),
+        };
+        let read = |item: io::Result<fs::DirEntry>| {
+            let name = item.ok()?.file_name().to_string_lossy().into_owned();
+            let host = name.strip_prefix("journal-")?.strip_suffix(".json")?;
+            self.journal(host).ok().flatten()
+        };
+        Ok(listing.filter_map(read).collect())
+    }
+
+    /// Hashes that were made allowed from this directory, by app id. Others may be allowed, too; they are not ours to revoke.
+    ///
+    /// # Errors
+    /// When the list is there and cannot be read.
+    pub fn allowed(&self) -> Result<Allowed, StoreError> {
+        let path = self.dir.join("allowed.json");
+        let Some(bytes) = files::read_optional(&path, MAX_META_BYTES)? else { return Ok(Allowed::new()) };
+        serde_json::from_slice(&bytes)
+            .map_err(|error| FileError::new("read", &path, io::Error::other(error)).into())
+    }
+
     /// The key of the digests, if one was made already.
     ///
     /// # Errors
@@ -177,7 +211,7 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { path: self.dir.clone() }),
             Err(TryLockError::Error(source)) => return Err(FileError::new("lock", &path, source).into()),
         }
-        Ok(LockedStore { store: self.clone(), writing: Mutex::new(()), _lock: lock })
+        Ok(LockedStore { store: self.clone(), writing: Mutex::default(), policy_turn: tokio::sync::Mutex::default(), _lock: lock })
     }
 
     fn versions(&self) -> PathBuf {
@@ -197,6 +231,8 @@ pub struct LockedStore {
     store: Store,
     /// Numbers of versions are given one after the other.
     writing: Mutex<()>,
+    /// Hosts of one app change its policy one after the other: what one no longer needs may be what another is about to use.
+    pub(super) policy_turn: tokio::sync::Mutex<()>,
     /// The lock ends when the file is closed.
     _lock: File,
 }
@@ -253,6 +289,32 @@ impl LockedStore {
     /// When it cannot be written; then the step must not be done.
     pub fn write_journal(&self, journal: &Journal) -> Result<(), StoreError> {
         Ok(files::replace(&self.journal_path(&journal.host), &to_json(journal))?)
+    }
+
+    /// Notes that a hash is made allowed from here, before it is.
+    ///
+    /// # Errors
+    /// When that cannot be written; then the hash must not be made allowed.
+    pub fn claim(&self, app_id: &str, hash: ComposeHash) -> Result<(), StoreError> {
+        self.change_allowed(|allowed| allowed.entry(app_id.to_owned()).or_default().insert(hash))
+    }
+
+    /// Notes that a hash is no longer allowed from here, after it was revoked.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn disclaim(&self, app_id: &str, hash: ComposeHash) -> Result<(), StoreError> {
+        self.change_allowed(|allowed| allowed.get_mut(app_id).is_some_and(|hashes| hashes.remove(&hash)))
+    }
+
+    fn change_allowed(&self, change: impl FnOnce(&mut Allowed) -> bool) -> Result<(), StoreError> {
+        let _turn = self.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut allowed = self.allowed()?;
+        if change(&mut allowed) {
+            allowed.retain(|_, hashes| !hashes.is_empty());
+            files::replace(&self.dir().join("allowed.json"), &to_json(&allowed))?;
+        }
+        Ok(())
     }
 
     /// Ends a run.
@@ -426,6 +488,17 @@ mod tests {
         for file in [store.dir().join("digest-key"), version.join("meta.json"), version.join("app-compose.json")] {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
         }
+    }
+
+    #[test]
+    fn what_was_allowed_from_here_is_noted() {
+        let (_dir, store) = store();
+        let locked = store.lock().unwrap();
+        let hash = ComposeHash::from_bytes([1; 32]);
+        locked.claim("aa", hash).unwrap();
+        assert!(store.allowed().unwrap()["aa"].contains(&hash));
+        locked.disclaim("aa", hash).unwrap();
+        assert_eq!(store.allowed().unwrap(), Allowed::new());
     }
 
     #[test]

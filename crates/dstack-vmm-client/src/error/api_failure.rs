@@ -66,6 +66,10 @@ pub enum ApiFailure {
     UnknownMethod,
     /// The request is longer than the server reads.
     RequestTooLarge,
+    /// The server does not know the channel of a log.
+    UnknownChannel,
+    /// The server could not open a log.
+    LogUnreadable,
     /// The VMM could not reach its KMS.
     KmsUnreachable,
     /// The VMM could not reach the guest agent.
@@ -78,6 +82,8 @@ pub enum ApiFailure {
 const TABLE: &[(&[&str], ApiFailure)] = &[
     (&["Service not found"], ApiFailure::UnknownMethod),
     (&["payload too large"], ApiFailure::RequestTooLarge),
+    (&["Unknown channel"], ApiFailure::UnknownChannel),
+    (&["Os {", "kind:"], ApiFailure::LogUnreadable),
     (&["error sending request for url"], ApiFailure::KmsUnreachable),
     (&["client error (Connect)"], ApiFailure::GuestUnreachable),
     (&["host port mapping conflicts with VM"], ApiFailure::PortConflict),
@@ -189,6 +195,8 @@ impl ApiFailure {
             Self::CidsExhausted => "remove VMs that are not needed, or raise `cvm.cid_pool_size` in vmm.toml",
             Self::UnknownMethod => "the server is another version or another service; compare its version with the method's",
             Self::RequestTooLarge => "make the app-compose smaller; the VMM reads requests of up to 10 MiB",
+            Self::UnknownChannel => "the channels are serial, stdout and stderr; an older VMM may have fewer",
+            Self::LogUnreadable => "a VM that never ran has no log yet; otherwise look at the files of the VM on its host",
             Self::KmsUnreachable => {
                 "check that the KMS runs and that the top-level `kms_url` of vmm.toml is its address as seen from the VMM's host"
             }

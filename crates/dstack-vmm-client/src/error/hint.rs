@@ -11,7 +11,7 @@ impl Hinted for Error {
             Self::InvalidEndpoint { hint, .. } | Self::InvalidRequest { hint, .. } => {
                 hint.as_ref().map(|text| Hint::new(text.clone()))
             }
-            Self::Connect { endpoint, failure, .. } => connect(endpoint, *failure),
+            Self::Connect { endpoint, failure, .. } => Some(connect(endpoint, *failure)),
             Self::Timeout { method, .. } => Some(match repeat(method) {
                 Some(Repeat::Unsafe) => Hint::new(format!("{LOOK_FIRST}, or give {method} more time")),
                 _ => Hint::from("the VMM is busy or hangs: look at its log, or give the call more time"),
@@ -49,7 +49,7 @@ fn repeat(method: &str) -> Option<Repeat> {
     METHODS.iter().find(|info| info.name == method).map(|info| info.repeat)
 }
 
-fn connect(endpoint: &str, failure: ConnectFailure) -> Option<Hint> {
+fn connect(endpoint: &str, failure: ConnectFailure) -> Hint {
     let unix = endpoint.starts_with("unix:");
     let text = match failure {
         ConnectFailure::NoSocket => {
@@ -80,9 +80,9 @@ fn connect(endpoint: &str, failure: ConnectFailure) -> Option<Hint> {
             "install the certificate authorities (package ca-certificates), or give the one that signed the server's certificate"
         }
         ConnectFailure::Tls => "check what listens there, and that it speaks TLS 1.2 or 1.3",
-        ConnectFailure::Other => return None,
+        ConnectFailure::Other => "check that the VMM runs, and what lies between it and this machine",
     };
-    Some(Hint::from(text))
+    Hint::from(text)
 }
 
 fn not_http(endpoint: &str, words: &str) -> Hint {

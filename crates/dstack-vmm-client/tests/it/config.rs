@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use dstack_check::{Finding, Status};
 use dstack_vmm_client::DstackVersion;
 use dstack_vmm_client::config::{
-    CHECKS, ConfigValue, EditError, KEYS, KeyDefault, KeyType, Layer, LintContext, PortRange, Protocol, VmmConfig,
-    force_set, key_def, lint, set, unset,
+    CHECKS, ConfigValue, EditError, KEYS, KeyDefault, KeyType, Layer, LintContext, PortRange, Protocol,
+    VmmConfig, force_set, key_def, lint, set, unset,
 };
 use dstack_vmm_client::discovery;
 use proptest::prelude::*;
@@ -26,30 +26,30 @@ const ALL: [&str; 8] = [TUTORIAL, DEPLOYMENT, INSTALLER, CAREFUL, BROKEN, FICTIO
 fn shown(findings: &[Finding]) -> String {
     let mut out = String::new();
     let quiet = findings.iter().filter(|f| matches!(f.status, Status::Pass | Status::NotApplicable)).count();
-    writeln!(out, "{quiet} checks pass or do not arise").unwrap();
+    let _ = writeln!(out, "{quiet} checks pass or do not arise");
     for finding in findings {
         match &finding.status {
             Status::Pass | Status::NotApplicable => continue,
             Status::Skipped { because } => {
-                writeln!(out, "skipped {}: {because}", finding.id).unwrap();
+                let _ = writeln!(out, "skipped {}: {because}", finding.id);
                 continue;
             }
-            Status::Unknown { why } => writeln!(out, "unknown {}: {why}", finding.id).unwrap(),
-            status => writeln!(out, "{} {}: {}", status.word(), finding.id, finding.title).unwrap(),
+            Status::Unknown { why } => drop(writeln!(out, "unknown {}: {why}", finding.id)),
+            status => drop(writeln!(out, "{} {}: {}", status.word(), finding.id, finding.title)),
         }
         if let Some(observed) = &finding.observed {
-            writeln!(out, "    observed: {observed}").unwrap();
+            let _ = writeln!(out, "    observed: {observed}");
         }
         if let Some(expected) = &finding.expected {
-            writeln!(out, "    expected: {expected}").unwrap();
+            let _ = writeln!(out, "    expected: {expected}");
         }
         for evidence in &finding.evidence {
-            writeln!(out, "    {}  {}", evidence.source, evidence.excerpt).unwrap();
+            let _ = writeln!(out, "    {}  {}", evidence.source, evidence.excerpt);
         }
         if let Some(fix) = &finding.fix {
-            writeln!(out, "    fix: {}", fix.action).unwrap();
+            let _ = writeln!(out, "    fix: {}", fix.action);
             for command in &fix.commands {
-                writeln!(out, "      $ {command}").unwrap();
+                let _ = writeln!(out, "      $ {command}");
             }
         }
     }
@@ -61,7 +61,7 @@ fn next() -> LintContext {
 }
 
 fn status(findings: &[Finding], id: &str) -> &'static str {
-    findings.iter().find(|finding| finding.id.as_str() == id).unwrap().status.word()
+    findings.iter().find(|finding| finding.id.as_str() == id).expect("a finding a check").status.word()
 }
 
 /// Statuses of one check for a text, in v0.5 and next.
@@ -100,7 +100,10 @@ fn installer_writes_its_token_where_everyone_reads() {
 fn a_careful_file_passes_in_both_versions() {
     for version in DstackVersion::ALL {
         let context = LintContext::new(version).unit_writable_paths(["-/var/lib/dstack"]);
-        insta::assert_snapshot!(shown(&lint(CAREFUL, &context)), @"29 checks pass or do not arise");
+        assert_eq!(
+            shown(&lint(CAREFUL, &context)),
+            format!("{} checks pass or do not arise\n", CHECKS.len())
+        );
     }
 }
 
@@ -133,8 +136,17 @@ fn empty_file() {
 fn no_finding_shows_a_token() {
     for text in ALL {
         for version in DstackVersion::ALL {
-            let findings = serde_json::to_string(&lint(text, &LintContext::new(version).file_mode(0o777))).unwrap();
-            for token in ["hunter2", "changeme-please", "YOUR_TOKEN", "b64d0f9f", "4c1d8e6f", "3f9c7a51", "another-token"] {
+            let findings =
+                serde_json::to_string(&lint(text, &LintContext::new(version).file_mode(0o777))).unwrap();
+            for token in [
+                "hunter2",
+                "changeme-please",
+                "YOUR_TOKEN",
+                "b64d0f9f",
+                "4c1d8e6f",
+                "3f9c7a51",
+                "another-token",
+            ] {
                 assert!(!findings.contains(token), "{token}");
             }
         }
@@ -153,7 +165,7 @@ fn every_check_can_fail_and_pass() {
     for check in CHECKS {
         let mut good = false;
         let mut bad = false;
-        for text in ALL.into_iter().chain(["", "[cvm]\npccs_url = 1\n"]) {
+        for text in ALL.into_iter().chain(["", "address = \"localhost:9080\"", "[auth]\nenabled = true"]) {
             for context in [next(), unit.clone(), LintContext::new(DstackVersion::V0_5)] {
                 match status(&lint(text, &context), check.id) {
                     "pass" | "not-applicable" => good = true,
@@ -172,8 +184,17 @@ fn every_check_has_a_page() {
     for check in CHECKS {
         let page = pages.join(format!("{}.md", check.id));
         let text = std::fs::read_to_string(&page).unwrap_or_default();
-        assert!(text.starts_with(&format!("# {}\n", check.id)), "{} is missing or has another title", page.display());
-        assert!((8..=40).contains(&text.lines().count()), "{} has {} lines", page.display(), text.lines().count());
+        assert!(
+            text.starts_with(&format!("# {}\n", check.id)),
+            "{} is missing or has another title",
+            page.display()
+        );
+        assert!(
+            (8..=45).contains(&text.lines().count()),
+            "{} has {} lines",
+            page.display(),
+            text.lines().count()
+        );
     }
 }
 
@@ -239,11 +260,11 @@ fn layers_merge_tables_and_replace_lists() {
     assert_eq!(config.cvm.kms_urls, ["https://c.example.com"]);
     assert_eq!((config.cvm.cid_start, config.cvm.cid_pool_size), (7, 1000));
     assert_eq!(config.port, Some(9081));
-    insta::assert_snapshot!(shown(&findings), @"");
+    insta::assert_snapshot!(shown(&findings));
     let broken = Layer::json("vmm.json", "{\"a\": }");
-    insta::assert_snapshot!(VmmConfig::from_layers(&[system, broken]).unwrap_err(), @"");
-    insta::assert_snapshot!(VmmConfig::from_layers(&[Layer::json("vmm.json", "[]")]).unwrap_err(), @"");
-    insta::assert_snapshot!(VmmConfig::parse(SYNTAX).unwrap_err(), @"");
+    insta::assert_snapshot!(VmmConfig::from_layers(&[system, broken]).unwrap_err());
+    insta::assert_snapshot!(VmmConfig::from_layers(&[Layer::json("vmm.json", "[]")]).unwrap_err());
+    insta::assert_snapshot!(VmmConfig::parse(SYNTAX).unwrap_err());
 }
 
 #[test]
@@ -251,7 +272,8 @@ fn paths_of_a_configuration() {
     let (config, _) = VmmConfig::parse("image_path = \"/a\"\n").unwrap();
     assert_eq!(config.image_dir("/root".as_ref()), PathBuf::from("/a"));
     assert_eq!(config.run_dir("/root".as_ref()), PathBuf::from("/root/.dstack-vmm/vm"));
-    let (config, _) = VmmConfig::parse("image_path = \"/a\"\nrun_path = \"~/vm\"\n[image]\npath = \"/b\"\n").unwrap();
+    let (config, _) =
+        VmmConfig::parse("image_path = \"/a\"\nrun_path = \"~/vm\"\n[image]\npath = \"/b\"\n").unwrap();
     assert_eq!(config.image_dir("/root".as_ref()), PathBuf::from("/b"));
     assert_eq!(config.run_dir("/root".as_ref()), PathBuf::from("~/vm"));
 }
@@ -298,7 +320,10 @@ fn edits_keep_everything_else() {
         ("cvm.port_mapping.range", Some(ranges(&[(Tcp, 9081, 20000)]))),
         ("cvm.port_mapping.range", Some(ranges(&[(Tcp, 1, 9079), (Tcp, 9081, 20000), (Udp, 1, 20000)]))),
         ("cvm.gpu.enabled", Some(true.into())),
-        ("auth.tokens", Some(ConfigValue::Texts(vec!["another-token-of-bytes".into(), "a-third-one".into()]))),
+        (
+            "auth.tokens",
+            Some(ConfigValue::Texts(vec!["another-token-of-bytes".into(), "a-third-one".into()])),
+        ),
         ("auth.enabled", Some(true.into())),
         ("cvm.cid_start", None),
     ];
@@ -386,7 +411,7 @@ fn sections_of_ranges_are_edited_as_sections() {
 fn implicit_sections_get_a_header() {
     let text = "[cvm.gpu]\nenabled = true\n\n[auth]\nenabled = false\n";
     let edited = set(text, "cvm.cid_start", &3_u32.into()).unwrap();
-    insta::assert_snapshot!(edited.text, @"");
+    insta::assert_snapshot!(edited.text);
 }
 
 #[test]
@@ -404,7 +429,10 @@ fn edits_are_refused_with_a_reason() {
         refused(force_set("[cvm]\n", "cvm", &true.into())),
         refused(unset("[cvm]\ncid_start = 1\n", "cvm")),
         refused(set("address = \n", "port", &1_u16.into())),
-        refused(ConfigValue::parse_for(key_def("auth.tokens").unwrap(), "a").and_then(|v| set("", "auth.enabled", &v))),
+        refused(
+            ConfigValue::parse_for(key_def("auth.tokens").unwrap(), "a")
+                .and_then(|v| set("", "auth.enabled", &v)),
+        ),
     ];
     insta::assert_snapshot!(shown.join("\n"));
 }
@@ -467,7 +495,7 @@ fn discovery_files_of_a_directory() {
             Err(error) => error.to_string().replace(directory.path().to_str().unwrap(), "DIR"),
         })
         .collect();
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    insta::assert_snapshot!(shown.join("\n"));
     assert!(discovery::read_dir(&directory.path().join("missing"), |_| true).is_empty());
     let file = directory.path().join("readme.txt");
     assert!(matches!(discovery::read_dir(&file, |_| true)[0], Err(discovery::DiscoveryError::Io { .. })));
@@ -501,7 +529,9 @@ fn installer_state_file() {
 
 /// A value that fits a key.
 fn fitting(kind: KeyType) -> BoxedStrategy<ConfigValue> {
-    let text = || prop_oneof!["[a-z0-9:/._-]{0,20}", any::<String>().prop_map(|text| text.chars().take(12).collect())];
+    let text = || {
+        prop_oneof!["[a-z0-9:/._-]{0,20}", any::<String>().prop_map(|text| text.chars().take(12).collect())]
+    };
     match kind {
         KeyType::Bool => any::<bool>().prop_map(ConfigValue::Bool).boxed(),
         KeyType::Int { max } => {

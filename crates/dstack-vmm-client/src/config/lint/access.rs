@@ -75,14 +75,19 @@ pub(super) fn api_auth(check: &CheckDef, input: &Input<'_>) -> Finding {
         ListenAddress::Unix(_) => 9080,
     };
     let fix = if covered {
-        local.command("openssl rand -hex 32").command(input.set_command("auth.enabled", "true"))
+        let fix = if auth.tokens.is_empty() { local.command(input.token_command()) } else { local };
+        fix.command(input.set_command("auth.enabled", "true"))
     } else {
         local.command(input.set_command("address", &format!("127.0.0.1:{port}")))
     };
     let observed = match (covered, auth.enabled) {
         (true, _) => format!("{address} takes every call without a credential"),
-        (false, true) => format!("{address} takes every call without a credential; in v0.5 tokens guard /logs alone"),
-        (false, false) => format!("{address} takes every call without a credential, which v0.5 cannot change"),
+        (false, true) => {
+            format!("{address} takes every call without a credential; in v0.5 tokens guard /logs alone")
+        }
+        (false, false) => {
+            format!("{address} takes every call without a credential, which v0.5 cannot change")
+        }
     };
     let finding = check.fail().observed(observed).expected("a local address, or authentication").fix(fix);
     input.cite(input.cite(finding, "address"), "auth.enabled")
@@ -121,19 +126,24 @@ pub(super) fn auth_credentials(check: &CheckDef, input: &Input<'_>) -> Finding {
     if !auth.tokens.is_empty() || has_file {
         return check.pass();
     }
-    let refused =
-        if input.context.version.capabilities().auth_covers_rpc { "every request" } else { "every request for logs" };
+    let refused = if input.context.version.capabilities().auth_covers_rpc {
+        "every request"
+    } else {
+        "every request for logs"
+    };
     let finding = check
         .fail()
         .observed(format!("authentication is on and nothing can satisfy it: {refused} is refused"))
         .expected("a token in auth.tokens, or an htpasswd file")
-        .fix(Fix::new("put a random token into auth.tokens").command("openssl rand -hex 32"));
+        .fix(Fix::new("put a random token into auth.tokens").command(input.token_command()));
     input.cite(input.cite(finding, "auth.enabled"), "auth.tokens")
 }
 
 /// The tokens of the file with their places. The text is for looking at, never for showing.
 fn tokens<'a>(input: &'a Input<'_>) -> Vec<(&'a Place, &'a str)> {
-    let Some(Node::List(items)) = input.entry("auth.tokens").map(|entry| &entry.node) else { return Vec::new() };
+    let Some(Node::List(items)) = input.entry("auth.tokens").map(|entry| &entry.node) else {
+        return Vec::new();
+    };
     items
         .iter()
         .filter_map(|(place, node)| match node {
@@ -143,8 +153,13 @@ fn tokens<'a>(input: &'a Input<'_>) -> Vec<(&'a Place, &'a str)> {
         .collect()
 }
 
-fn new_token() -> Fix {
-    Fix::new("replace it with a random token, on the clients too").command("openssl rand -hex 32")
+fn new_token(input: &Input<'_>) -> Fix {
+    let fix = Fix::new("replace it with a random token, on the clients too");
+    match input.config.auth.tokens.as_slice() {
+        [_] => fix.command(input.token_command()),
+        // The command would replace the other tokens too.
+        _ => fix.command("openssl rand -hex 32"),
+    }
 }
 
 pub(super) fn token_length(check: &CheckDef, input: &Input<'_>) -> Finding {
@@ -162,9 +177,9 @@ pub(super) fn token_length(check: &CheckDef, input: &Input<'_>) -> Finding {
     }
     let finding = check
         .warn()
-        .observed(format!("{} of {} tokens are short", short.len(), tokens.len()))
+        .observed(format!("short tokens: {} of {}", short.len(), tokens.len()))
         .expected(format!("{SHORTEST_TOKEN} bytes or more"))
-        .fix(new_token());
+        .fix(new_token(input));
     cite_all(finding, &short)
 }
 
@@ -181,14 +196,27 @@ pub(super) fn token_placeholder(check: &CheckDef, input: &Input<'_>) -> Finding 
     if known.is_empty() {
         return check.pass();
     }
-    cite_all(check.fail().observed("a token that stands for one").expected("a random token").fix(new_token()), &known)
+    cite_all(
+        check.fail().observed("a token that stands for one").expected("a random token").fix(new_token(input)),
+        &known,
+    )
 }
 
 /// Whether the token is what instructions and templates write where a token belongs. Random hexadecimal text has none of
 /// these words.
 fn is_placeholder(token: &str) -> bool {
-    const WORDS: [&str; 10] =
-        ["changeme", "change-me", "change_me", "your-", "your_", "yourtoken", "placeholder", "replace", "example", "insert"];
+    const WORDS: [&str; 10] = [
+        "changeme",
+        "change-me",
+        "change_me",
+        "your-",
+        "your_",
+        "yourtoken",
+        "placeholder",
+        "replace",
+        "example",
+        "insert",
+    ];
     const MARKS: [&str; 5] = ["<", ">", "{{", "${", "..."];
     const WHOLE: [&str; 7] = ["token", "secret", "password", "admin", "test", "todo", "mytoken"];
     let lower = token.trim().to_lowercase();
@@ -228,7 +256,9 @@ mod tests {
 
     #[test]
     fn placeholders() {
-        for token in ["changeme", "YOUR_TOKEN_HERE", "<token>", "${VMM_TOKEN}", "{{ vmm_token }}", "xxxxxxxx", "admin"] {
+        for token in
+            ["changeme", "YOUR_TOKEN_HERE", "<token>", "${VMM_TOKEN}", "{{ vmm_token }}", "xxxxxxxx", "admin"]
+        {
             assert!(is_placeholder(token), "{token}");
         }
         for token in ["6f1c0f6c8c2b4b0c9a5d", "correct horse battery staple", "dGhpcyBpcyByYW5kb20"] {

@@ -108,7 +108,10 @@ static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
     Catalogue::new(CHECKS.iter().copied()).expect("the checks form a catalogue")
 });
 
-fn unreadable(check: &CheckDef, ConfigError::Syntax { file, line, column, message }: &ConfigError) -> Finding {
+fn unreadable(
+    check: &CheckDef,
+    ConfigError::Syntax { file, line, column, message }: &ConfigError,
+) -> Finding {
     // The line itself is not quoted: a missing quote is most likely where a secret was pasted.
     check
         .fail()
@@ -189,6 +192,12 @@ impl Input<'_> {
     fn set_command(&self, path: &str, value: &str) -> String {
         let file = shell_word(&self.context.config_path);
         format!("dstack-vmmctl config set {file} {path} {}", shell_word(value))
+    }
+
+    /// The command that replaces the tokens of this file by a new one, which is on no command line.
+    fn token_command(&self) -> String {
+        let file = shell_word(&self.context.config_path);
+        format!("openssl rand -hex 32 | dstack-vmmctl config set {file} auth.tokens --from -")
     }
 
     /// The command that takes a key out of this file.

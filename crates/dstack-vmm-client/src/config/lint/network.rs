@@ -70,8 +70,8 @@ pub(super) fn kms_url(check: &CheckDef, input: &Input<'_>) -> Finding {
             .observed("the default stands, where usually nothing listens")
             .expected("the KMS of this host, or an empty text for none")
             .fix(
-                Fix::new("name the KMS once there is one, or say that there is none")
-                    .command(input.set_command("kms_url", "https://kms.example.com:9100")),
+                Fix::new("set kms_url to the KMS once there is one; where there will be none, say so")
+                    .command(input.set_command("kms_url", "")),
             )
     };
     input.cite(input.cite(finding, "kms_url"), "cvm.kms_urls")
@@ -80,11 +80,12 @@ pub(super) fn kms_url(check: &CheckDef, input: &Input<'_>) -> Finding {
 pub(super) fn gateway_urls(check: &CheckDef, input: &Input<'_>) -> Finding {
     const KEY: &str = "cvm.gateway_urls";
     let urls = &input.config.cvm.gateway_urls;
-    if urls.iter().any(|url| url_host(url).is_none()) {
-        return no_url(check, input, KEY);
-    }
     // The older name sets the same list.
-    if input.is_set("cvm.tproxy_urls") || !is_default(input, KEY) {
+    let older = input.is_set("cvm.tproxy_urls") && !input.is_set(KEY);
+    if urls.iter().any(|url| url_host(url).is_none()) {
+        return no_url(check, input, if older { "cvm.tproxy_urls" } else { KEY });
+    }
+    if older || !is_default(input, KEY) {
         return check.pass();
     }
     let finding = check
@@ -92,8 +93,10 @@ pub(super) fn gateway_urls(check: &CheckDef, input: &Input<'_>) -> Finding {
         .observed("guests look for the gateway at 127.0.0.1:8082, which is the guest itself")
         .expected("the gateway's RPC address, or an empty list for none")
         .fix(
-            Fix::new("name the gateway once there is one, or say that there is none")
-                .command(input.set_command(KEY, "https://gateway.example.com:9202")),
+            Fix::new(
+                "set cvm.gateway_urls to the gateway once there is one; where there will be none, say so",
+            )
+            .command(input.set_command(KEY, "")),
         );
     input.cite(finding, KEY)
 }
@@ -101,7 +104,7 @@ pub(super) fn gateway_urls(check: &CheckDef, input: &Input<'_>) -> Finding {
 pub(super) fn gateway_domain(check: &CheckDef, input: &Input<'_>) -> Finding {
     const KEY: &str = "gateway.base_domain";
     let domain = input.config.gateway.base_domain.as_str();
-    let fix = || Fix::new("name the gateway's domain").command(input.set_command(KEY, "dstack.example.com"));
+    let fix = || Fix::new("set gateway.base_domain to the domain the gateway has a certificate for");
     if domain.contains("://") || domain.contains(['/', ':', ' ', '*']) {
         let finding = check
             .fail()
@@ -113,7 +116,11 @@ pub(super) fn gateway_domain(check: &CheckDef, input: &Input<'_>) -> Finding {
     if input.config.cvm.gateway_urls.is_empty() {
         return check.not_applicable();
     }
-    if domain.is_empty() || domain == "localhost" || domain.contains("yourdomain") || domain.contains("your-domain") {
+    if domain.is_empty()
+        || domain == "localhost"
+        || domain.contains("yourdomain")
+        || domain.contains("your-domain")
+    {
         let finding = check
             .warn()
             .observed("app URLs are built from a domain that does not exist")
@@ -131,10 +138,8 @@ pub(super) fn pccs_url(check: &CheckDef, input: &Input<'_>) -> Finding {
         let finding = check
             .warn()
             .observed("guests have no PCCS")
-            .expected("a PCCS that guests reach")
-            .fix(Fix::new("name a PCCS that guests reach").command(
-                input.set_command(KEY, "https://pccs.example.com/sgx/certification/v4"),
-            ));
+            .expected("the address of a PCCS, such as https://pccs.example.com/sgx/certification/v4")
+            .fix(Fix::new("set cvm.pccs_url to a PCCS that guests reach"));
         return input.cite(finding, KEY);
     }
     match url_host(url) {
@@ -144,7 +149,9 @@ pub(super) fn pccs_url(check: &CheckDef, input: &Input<'_>) -> Finding {
                 .warn()
                 .observed("inside a guest this address is the guest itself")
                 .expected("an address of the PCCS that guests reach")
-                .fix(Fix::new("name the PCCS as guests see it; in user mode networking the host is 10.0.2.2"));
+                .fix(Fix::new(
+                    "name the PCCS as guests see it; in user mode networking the host is 10.0.2.2",
+                ));
             input.cite(finding, KEY)
         }
         Some(_) => check.pass(),
@@ -214,7 +221,8 @@ pub(super) fn key_provider(check: &CheckDef, input: &Input<'_>) -> Finding {
     }
     if provider.port == 0 {
         let finding = check.fail().observed("nothing listens on port 0").expected("the provider's port").fix(
-            Fix::new("name the port of the local key provider").command(input.set_command("key_provider.port", "3443")),
+            Fix::new("name the port of the local key provider")
+                .command(input.set_command("key_provider.port", "3443")),
         );
         return input.cite(finding, "key_provider.port");
     }
@@ -235,9 +243,8 @@ pub(super) fn gpu(check: &CheckDef, input: &Input<'_>) -> Finding {
             .fix(Fix::new("switch GPUs on").command(input.set_command("cvm.gpu.enabled", "true")));
         return input.cite(input.cite(finding, "cvm.gpu.enabled"), "cvm.gpu.listing");
     }
-    let fix = || {
-        Fix::new("list the product ids of the GPUs, as lspci shows them").command("lspci -nn -d 10de:")
-    };
+    let fix =
+        || Fix::new("list the product ids of the GPUs, as lspci shows them").command("lspci -nn -d 10de:");
     if gpu.listing.is_empty() {
         let finding = check
             .fail()

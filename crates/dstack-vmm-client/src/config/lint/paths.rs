@@ -14,8 +14,10 @@ const SUGGESTED: &str = "/var/lib/dstack/vm";
 pub(super) fn run_path(check: &CheckDef, input: &Input<'_>) -> Finding {
     let set = input.config.run_path.as_deref();
     let fix = || {
-        Fix::new("keep the VMs in a directory the unit lets the VMM write to, after moving those that are there")
-            .command(input.set_command(RUN_PATH, SUGGESTED))
+        Fix::new(
+            "keep the VMs in a directory the unit lets the VMM write to, after moving those that are there",
+        )
+        .command(input.set_command(RUN_PATH, SUGGESTED))
     };
     let Some(writable) = &input.context.unit_writable_paths else {
         if set.is_some() {
@@ -33,7 +35,9 @@ pub(super) fn run_path(check: &CheckDef, input: &Input<'_>) -> Finding {
         // A service is started in / unless its unit says otherwise.
         (Some(path), _) => Path::new("/").join(path),
         (None, Some(home)) => home.join(".dstack-vmm/vm"),
-        (None, None) if writable.iter().any(|path| path.starts_with("/root") || path.starts_with("/home")) => {
+        (None, None)
+            if writable.iter().any(|path| path.starts_with("/root") || path.starts_with("/home")) =>
+        {
             return check.unknown("the home directory of the user that runs the VMM is not known");
         }
         (None, None) => PathBuf::from("~/.dstack-vmm/vm"),
@@ -44,7 +48,10 @@ pub(super) fn run_path(check: &CheckDef, input: &Input<'_>) -> Finding {
     let writable: Vec<String> = writable.iter().map(|path| path.display().to_string()).collect();
     let finding = check
         .fail()
-        .observed(format!("VMs are kept in {}, where the unit does not let the VMM write", directory.display()))
+        .observed(format!(
+            "VMs are kept in {}, where the unit does not let the VMM write",
+            directory.display()
+        ))
         .expected(match writable.as_slice() {
             [] => "a directory the unit lets the VMM write to; it names none".to_owned(),
             paths => format!("a directory in {}", paths.join(" or ")),
@@ -103,7 +110,9 @@ pub(super) fn relative(check: &CheckDef, input: &Input<'_>) -> Finding {
         .filter(|(key, ..)| *key != "supervisor.exe" || starts_supervisor)
         // A program without a slash is searched for in PATH.
         .filter(|(key, _, path)| *key != "cvm.qemu_path" || path.contains('/'))
-        .filter(|(_, _, path)| !path.is_empty() && Path::new(path).is_relative() && !path.starts_with(['~', '$']))
+        .filter(|(_, _, path)| {
+            !path.is_empty() && Path::new(path).is_relative() && !path.starts_with(['~', '$'])
+        })
         .collect();
     if relative.is_empty() {
         return check.pass();

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use dstack_check::{CheckDef, Finding, Fix};
 
 use super::{Input, cite_all};
-use crate::config::model::{PortRange, Protocol};
+use crate::config::port_range;
+use crate::config::port_range::{PortRange, Protocol};
 use crate::config::tree::{Node, Place};
-use crate::config::value::range_faults;
 use crate::config::{ConfigValue, ListenAddress};
 
 const ENABLED: &str = "cvm.port_mapping.enabled";
@@ -36,7 +36,7 @@ pub(super) fn port_ranges(check: &CheckDef, input: &Input<'_>) -> Finding {
         Some(Node::List(items)) => items.as_slice(),
         _ => &[],
     };
-    let faults = range_faults(items);
+    let faults = port_range::faults(items);
     if !faults.is_empty() {
         let finding = check
             .fail()
@@ -50,29 +50,36 @@ pub(super) fn port_ranges(check: &CheckDef, input: &Input<'_>) -> Finding {
     }
     if mapping.range.is_empty() {
         let finding = check.fail().observed("port mapping is on and no port may be published").fix(
-            Fix::new("name the ports VMs may publish").command(input.set_command(RANGE, "tcp:1-20000,udp:1-20000")),
+            Fix::new("name the ports VMs may publish")
+                .command(input.set_command(RANGE, "tcp:1-20000,udp:1-20000")),
         );
         return input.cite(finding, RANGE);
     }
-    let taken: Vec<(u16, &str)> = host_ports(input)
-        .into_iter()
-        .filter(|(port, _)| mapping.allows(Protocol::Tcp, *port))
-        .collect();
+    let taken: Vec<(u16, &str)> =
+        host_ports(input).into_iter().filter(|(port, _)| mapping.allows(Protocol::Tcp, *port)).collect();
     if taken.is_empty() {
         return check.pass();
     }
     let named: Vec<String> = taken.iter().map(|(port, what)| format!("TCP port {port} of {what}")).collect();
-    let mut ranges = mapping.range.clone();
-    for (port, _) in &taken {
-        ranges = without(&ranges, Protocol::Tcp, *port);
-    }
-    let ranges: Vec<String> = ranges.iter().map(|r| format!("{}:{}-{}", r.protocol, r.from, r.to)).collect();
     let finding = check
         .warn()
         .observed(format!("the ranges include {}", named.join(" and ")))
         .expected("ranges without the host's own ports; a VM that takes one of them does not start")
-        .fix(Fix::new("leave the ports out").command(input.set_command(RANGE, &ranges.join(","))));
+        .fix(Fix::new("leave the ports out").command(input.set_command(RANGE, &better_ranges(input))));
     cite_ranges(finding, input)
+}
+
+/// The ranges of the file without the host's own ports and with UDP, so that two findings give one command.
+fn better_ranges(input: &Input<'_>) -> String {
+    let mut ranges = input.config.cvm.port_mapping.range.clone();
+    for (port, _) in host_ports(input) {
+        ranges = without(&ranges, Protocol::Tcp, port);
+    }
+    if !ranges.iter().any(|range| range.protocol == Protocol::Udp) {
+        ranges.push(PortRange { protocol: Protocol::Udp, from: 1, to: 20000 });
+    }
+    let words: Vec<String> = ranges.iter().map(|r| format!("{}:{}-{}", r.protocol, r.from, r.to)).collect();
+    words.join(",")
 }
 
 /// TCP ports of the host that the configuration names.
@@ -126,15 +133,12 @@ pub(super) fn udp_range(check: &CheckDef, input: &Input<'_>) -> Finding {
     if mapping.range.iter().any(|range| range.protocol == Protocol::Udp) {
         return check.pass();
     }
-    let mut wanted = mapping.range.clone();
-    wanted.push(PortRange { protocol: Protocol::Udp, from: 1, to: 20000 });
-    let wanted: Vec<String> = wanted.iter().map(|r| format!("{}:{}-{}", r.protocol, r.from, r.to)).collect();
     let finding = check
         .warn()
         .observed("a gateway is refused with `Port mapping is not allowed for udp:9202`")
         .expected("a range of UDP ports, where a gateway runs on this host")
-        .fix(Fix::new("add a range of UDP ports").command(input.set_command(RANGE, &wanted.join(","))));
-    input.cite(finding, RANGE)
+        .fix(Fix::new("add a range of UDP ports").command(input.set_command(RANGE, &better_ranges(input))));
+    cite_ranges(finding, input)
 }
 
 pub(super) fn mapping_address(check: &CheckDef, input: &Input<'_>) -> Finding {
@@ -150,8 +154,10 @@ pub(super) fn mapping_address(check: &CheckDef, input: &Input<'_>) -> Finding {
         .warn()
         .observed("a mapping that names no address is open to every network of the host")
         .expected("127.0.0.1, and an address in the mappings that are meant to be public")
-        .fix(Fix::new("publish on this machine unless a mapping says otherwise")
-            .command(input.set_command(KEY, "127.0.0.1")));
+        .fix(
+            Fix::new("publish on this machine unless a mapping says otherwise")
+                .command(input.set_command(KEY, "127.0.0.1")),
+        );
     input.cite(finding, KEY)
 }
 
@@ -163,7 +169,11 @@ pub(super) fn cid_pool(check: &CheckDef, input: &Input<'_>) -> Finding {
     let (wrong, key, value) = if start < FIRST_CID {
         (format!("the pool begins at {start}; 0 to 2 are reserved"), START, ConfigValue::Int(1000))
     } else if size == 0 {
-        ("the pool is empty, every VM is refused with `CID pool exhausted`".to_owned(), SIZE, ConfigValue::Int(1000))
+        (
+            "the pool is empty, every VM is refused with `CID pool exhausted`".to_owned(),
+            SIZE,
+            ConfigValue::Int(1000),
+        )
     } else if last > u64::from(LAST_CID) {
         (format!("the pool ends at {last}, the last usable id is {LAST_CID}"), START, ConfigValue::Int(1000))
     } else {

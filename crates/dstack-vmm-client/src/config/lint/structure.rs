@@ -4,9 +4,10 @@ use dstack_check::{CheckDef, Finding, Fix};
 
 use super::{Input, cite_all};
 use crate::config::checks::{NETWORKING, PORT_RANGES, TYPES, UNKNOWN_KEYS};
+use crate::config::port_range;
 use crate::config::tree::{Node, Place, Table};
-use crate::config::value::{mismatch, range_faults};
-use crate::config::{KEYS, KeyDef, key_def, nearest_keys};
+use crate::config::value::mismatch;
+use crate::config::{ConfigValue, KEYS, KeyDef, key_def, nearest_keys};
 
 const MODE: &str = "cvm.networking.mode";
 
@@ -18,7 +19,7 @@ pub(crate) fn structure(tree: &Table) -> Vec<Finding> {
         findings.push(types(&TYPES, tree));
     }
     if let Some(Node::List(items)) = tree.at("cvm.port_mapping.range").map(|entry| &entry.node) {
-        let faults = range_faults(items);
+        let faults = port_range::faults(items);
         if !faults.is_empty() {
             let finding = PORT_RANGES.fail().observed("ranges that are none");
             findings.push(cite_all(finding, &faults));
@@ -145,9 +146,7 @@ pub(super) fn fictional(check: &CheckDef, input: &Input<'_>) -> Finding {
         .observed("a [vmm] section")
         .expected("settings at the top of the file and in [cvm], [gateway], [auth] and their like")
         .evidence(entry.place.to_string(), "[vmm]")
-        .fix(
-            Fix::new("move each setting to the key that the VMM reads, such as address and image.path"),
-        )
+        .fix(Fix::new("move each setting to the key that the VMM reads, such as address and image.path"))
 }
 
 pub(super) fn version_keys(check: &CheckDef, input: &Input<'_>) -> Finding {
@@ -175,8 +174,12 @@ pub(super) fn deprecated(check: &CheckDef, input: &Input<'_>) -> Finding {
         let Some(replacement) = key.replaced_by else { continue };
         let clash = if input.is_set(replacement) { ", which is set too" } else { "" };
         old.push((place.clone(), format!("{} is now {replacement}{clash}", key.path)));
-        if let (Node::Text(text), "") = (node, clash) {
-            commands.push(input.set_command(replacement, text));
+        match (ConfigValue::from_node(node), clash) {
+            (Some(ConfigValue::Text(text)), "") => commands.push(input.set_command(replacement, &text)),
+            (Some(ConfigValue::Texts(texts)), "") => {
+                commands.push(input.set_command(replacement, &texts.join(",")));
+            }
+            _ => {}
         }
         commands.push(input.unset_command(key.path));
     }
