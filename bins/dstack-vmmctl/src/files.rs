@@ -8,7 +8,7 @@ use cli_support::{CliError, ExitCode};
 use zeroize::Zeroizing;
 
 /// The most that is read of any input: the VMM's own limit for an app-compose of the next version.
-const MAX_BYTES: u64 = 50 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 50 * 1024 * 1024;
 
 /// Reads a file.
 ///

@@ -18,7 +18,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
 use commands::{
-    config, env, gpus, hosts as hosts_command, images, info, lifecycle, logs, ls,
+    compose, config, env, gpus, hosts as hosts_command, images, info, lifecycle, logs, ls,
     shell, wait,
 };
 use context::Context;
@@ -59,6 +59,8 @@ enum Command {
     Gpus(gpus::Gpus),
     /// Hosts that are known here, and whether they answer
     Hosts(hosts_command::Hosts),
+    /// Build, hash, show and compare app-compose documents
+    Compose(compose::Compose),
     /// Seal environments and check what they are sealed to
     Env(env::Env),
     /// Check and change a vmm.toml
@@ -88,6 +90,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Gpus(command) => context.block_on(command),
         Command::Hosts(command) => context.block_on(command),
         Command::Env(command) => context.block_on(command),
+        Command::Compose(command) => context.block_on(command),
         Command::Config(command) => command.run(&mut context),
         Command::Completions(command) => command.run(&mut context, &Cli::command()),
         Command::Man(command) => command.run(&mut context, &Cli::command()),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cli_support::{CliError, ExitCode};
 use dstack_vmm_client::deploy::project::{FILE_NAME, Project};
+use dstack_vmm_client::deploy::resolve::{Desired, ProjectFiles};
 
 use crate::files;
 
@@ -61,4 +62,26 @@ fn read(path: PathBuf) -> Result<LoadedProject, CliError> {
         _ => PathBuf::from("."),
     };
     Ok(LoadedProject { path, dir, project })
+}
+
+impl LoadedProject {
+    /// What the project wants to run, from the contents of its files.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is not what it should be.
+    pub(crate) fn resolve(&self) -> Result<Desired, CliError> {
+        let mut contents = ProjectFiles::new();
+        for (role, name) in self.project.files() {
+            let path = self.dir.join(name);
+            if !path.exists() {
+                // The library has a better word for a file that is missing.
+                continue;
+            }
+            let bytes = if role.is_secret() { files::read_secret(&path)?.to_vec() } else { files::read(&path)? };
+            contents.insert(name, bytes);
+        }
+        self.project
+            .resolve(&contents)
+            .map_err(|error| CliError::hinted(ExitCode::Usage, error).context(self.path.display()))
+    }
 }

@@ -259,6 +259,8 @@ fn cut(body: Body, bytes: usize) -> Body {
     Body::from_stream(stream::unfold(Some((pieces, bytes)), |state| async move {
         let (mut pieces, left) = state?;
         if left == 0 {
+            // What came before is written out while the body has nothing to give; then the connection breaks.
+            tokio::task::yield_now().await;
             return Some((Err(io::Error::other(Dropped)), None));
         }
         match pieces.next().await? {

@@ -118,7 +118,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// What a run does.
     pub steps: Vec<Step>,
-    /// SHA-256 over all of this and the VM's whole configuration. A run is refused when it no longer comes out the same.
+    /// SHA-256 over what the plan is about and the VM's whole configuration. A run is refused when it no longer comes out the
+    /// same.
     pub fingerprint: String,
 }
 
@@ -284,8 +285,8 @@ pub fn plan(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -
         steps,
         fingerprint: String::new(),
     };
-    plan.fingerprint = fingerprint(&plan, old);
-    // Left out of the fingerprint: a VM that crashes and is started again goes through several.
+    plan.fingerprint = fingerprint(&plan, runs, old);
+    // Left out of the fingerprint, too: a VM that crashes and is started again goes through several.
     plan.vm_status = vm.map(|vm| vm.status.clone());
     plan
 }
@@ -325,7 +326,7 @@ pub(crate) fn field(change: &Change) -> &'static str {
     }
 }
 
-fn changes(desired: &Desired, old: &VmConfiguration, observed: &Observed, context: &PlanContext<'_>) -> Vec<Change> {
+pub(crate) fn changes(desired: &Desired, old: &VmConfiguration, observed: &Observed, context: &PlanContext<'_>) -> Vec<Change> {
     let mut changes = compose_changes(&old.compose_file, desired.compose_text());
     changes.extend(env_change(desired, old, context).map(Change::Env));
     let mut setting = |name: &'static str, old: String, new: String| {
@@ -559,11 +560,15 @@ fn steps(
     steps
 }
 
-/// A digest of the plan and of the configuration that it was made against.
-fn fingerprint(plan: &Plan, old: Option<&VmConfiguration>) -> String {
-    // A plan is made of texts and numbers, which always have a JSON form.
-    let mut bytes = serde_json::to_vec(plan).unwrap_or_default();
-    bytes.push(0);
-    bytes.extend(serde_json::to_vec(&old).unwrap_or_default());
-    sha256_hex(&bytes)
+/// A digest of what the plan is about and of the configuration that it was made against.
+///
+/// Whether the policy allows the hash is left out: of several hosts that are planned together one makes it so for all.
+fn fingerprint(plan: &Plan, runs: bool, old: Option<&VmConfiguration>) -> String {
+    let conflicts: Vec<&Finding> = plan.conflicts().collect();
+    let about = (
+        (&plan.host, &plan.endpoint, &plan.name, plan.kind, &plan.vm_id, &plan.hash, &plan.app_id),
+        (&plan.changes, conflicts, runs, old),
+    );
+    // All of it is texts, numbers and lists, which always have a JSON form.
+    sha256_hex(&serde_json::to_vec(&about).unwrap_or_default())
 }

@@ -185,7 +185,7 @@ fn every_check_has_a_page() {
         let page = pages.join(format!("{}.md", check.id));
         let text = std::fs::read_to_string(&page).unwrap_or_default();
         assert!(
-            text.starts_with(&format!("# {}\n", check.id)),
+            text.starts_with(&format!("# `{}`\n", check.id)),
             "{} is missing or has another title",
             page.display()
         );

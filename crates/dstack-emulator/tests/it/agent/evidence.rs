@@ -60,7 +60,7 @@ proptest! {
         prop_assert_eq!(events.app_id, Some(agent.app_id()));
         prop_assert_eq!(events.instance_id, Some(agent.instance_id()));
         prop_assert_eq!(agent.instance_id().is_none(), flags[0]);
-        prop_assert_eq!(events.compose_hash.unwrap().as_ref(), sha256(compose.as_bytes()));
+        prop_assert_eq!(events.compose_hash.unwrap().to_string(), hex::encode(sha256(compose.as_bytes())));
         prop_assert_eq!(events.os_image_hash.is_some(), provider == "kms");
         prop_assert_eq!(events.init_script_hashes.len(), if next { scripts.len() } else { 0 });
         let expected = match (app_id, next, provider) {

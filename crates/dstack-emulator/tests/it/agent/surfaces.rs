@@ -181,5 +181,9 @@ fn what_a_guest_cannot_boot_with_is_named() {
         GuestAgent::boot(spec, &kms(), Clock::manual()).unwrap_err().to_string()
     };
     let errors = [error("{"), error(r#"{"key_provider":"magic"}"#), error(r#"{"key_provider_id":"0"}"#)];
-    insta::assert_snapshot!(errors.join("\n"), @"");
+    insta::assert_snapshot!(errors.join("\n"), @r#"
+    failed to read the app-compose: EOF while parsing an object at line 1 column 1
+    failed to read the app-compose: unknown key provider "magic"
+    failed to read the app-compose: key_provider_id: Odd number of digits
+    "#);
 }
