@@ -19,11 +19,7 @@ impl<T> IntoCli<T> for Result<T, Error> {
 ///
 /// The client's hints say what is wrong; those added here name the option that helps.
 pub(crate) fn from_client(error: Error) -> CliError {
-    let kind = match &error {
-        Error::InvalidEndpoint { .. } | Error::InvalidRequest { .. } => ExitCode::Usage,
-        Error::Api { .. } | Error::NoSuchVm { .. } => ExitCode::No,
-        _ => ExitCode::Unreachable,
-    };
+    let kind = kind_of(&error);
     let option = match &error {
         Error::Unauthorized { had_credentials: false, .. } => {
             Some("`--token-from FILE` or the variable DSTACK_VMM_TOKEN gives it; `--user NAME` is for a proxy")
@@ -39,5 +35,14 @@ pub(crate) fn from_client(error: Error) -> CliError {
     match option {
         Some(option) => error.hint(option),
         None => error,
+    }
+}
+
+/// The exit code of an error.
+pub(crate) fn kind_of(error: &Error) -> ExitCode {
+    match error {
+        Error::InvalidEndpoint { .. } | Error::InvalidRequest { .. } => ExitCode::Usage,
+        Error::Api { .. } | Error::NoSuchVm { .. } => ExitCode::No,
+        _ => ExitCode::Unreachable,
     }
 }

@@ -10,6 +10,7 @@ mod failure;
 mod files;
 pub mod hosts;
 mod project;
+mod rollout;
 pub mod timeline;
 pub mod vm_ref;
 mod waiting;
@@ -18,7 +19,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
 use commands::{
-    compose, config, env, gpus, hosts as hosts_command, images, info, lifecycle, logs, ls,
+    compose, config, deploy, env, gpus, hosts as hosts_command, images, info, init, lifecycle, logs, ls, plan, rollback,
     shell, wait,
 };
 use context::Context;
@@ -41,6 +42,14 @@ enum Command {
     Ls(ls::Ls),
     /// Show one VM: state, boot timeline, resources, ports
     Info(info::Info),
+    /// Write a first dstack.toml
+    Init(init::Init),
+    /// Bring what runs in line with dstack.toml
+    Deploy(deploy::Deploy),
+    /// Show what deploy would do
+    Plan(plan::Plan),
+    /// Go back to a version that was deployed before
+    Rollback(rollback::Rollback),
     /// Start VMs
     Start(lifecycle::Start),
     /// Stop VMs at once, without asking the guest
@@ -80,6 +89,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
     match cli.command {
         Command::Ls(command) => context.block_on(command),
         Command::Info(command) => context.block_on(command),
+        Command::Init(command) => context.block_on(command),
+        Command::Deploy(command) => context.block_on(command),
+        Command::Plan(command) => context.block_on(command),
+        Command::Rollback(command) => context.block_on(command),
         Command::Start(command) => context.block_on(command),
         Command::Stop(command) => context.block_on(command),
         Command::Shutdown(command) => context.block_on(command),

@@ -3,8 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use cli_support::{CliError, ExitCode};
-use dstack_vmm_client::deploy::project::{FILE_NAME, Project};
-use dstack_vmm_client::deploy::resolve::{Desired, ProjectFiles};
+use dstack_vmm_client::client::VmmApi;
+use dstack_vmm_client::deploy::project::FILE_NAME;
+use dstack_vmm_client::deploy::store::DIR_NAME;
+use dstack_vmm_client::deploy::{AllowlistFile, Desired, Project, ProjectFiles, Store};
+
+use crate::context::Context;
+use crate::hosts::Host;
 
 use crate::files;
 
@@ -83,5 +88,33 @@ impl LoadedProject {
         self.project
             .resolve(&contents)
             .map_err(|error| CliError::hinted(ExitCode::Usage, error).context(self.path.display()))
+    }
+}
+
+impl LoadedProject {
+    /// Where applied versions are kept.
+    pub(crate) fn store(&self) -> Store {
+        Store::new(self.dir.join(DIR_NAME))
+    }
+
+    /// The allow-list that deployments keep in step, where the project names one.
+    pub(crate) fn authorizer(&self) -> Option<AllowlistFile> {
+        self.project.authorization.file.as_ref().map(|file| AllowlistFile::new(self.dir.join(file)))
+    }
+
+    /// The hosts to deploy to. One that is named by its URL and stands in the project goes by its name there, so that the
+    /// record of it is found again.
+    ///
+    /// # Errors
+    /// None is known, or a client cannot be made.
+    pub(crate) fn hosts(&self, context: &Context) -> Result<Vec<Host>, CliError> {
+        let mut hosts = context.several()?;
+        for host in &mut hosts {
+            let known = self.project.hosts.iter().find(|known| known.endpoint == host.client.endpoint());
+            if let Some(known) = known {
+                host.name.clone_from(&known.name);
+            }
+        }
+        Ok(hosts)
     }
 }

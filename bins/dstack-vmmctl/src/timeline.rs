@@ -1,6 +1,6 @@
-//! The life of a VM as lines of text.
+//! The life of a VM, and what it publishes, as lines of text.
 
-use dstack_vmm_client::api::GuestEvent;
+use dstack_vmm_client::api::{GuestEvent, PortMapping};
 use dstack_vmm_client::client::Progress;
 use dstack_vmm_client::vm::VmStatus;
 
@@ -30,6 +30,16 @@ pub fn line(event: &GuestEvent, first: u64) -> String {
 pub fn lines(events: &[GuestEvent]) -> Vec<String> {
     let first = events.first().map_or(0, |event| event.timestamp);
     events.iter().map(|event| line(event, first)).collect()
+}
+
+/// A published port: `tcp 127.0.0.1:8080 -> 80`.
+pub fn port(port: &PortMapping) -> String {
+    let address = match port.host_address.as_str() {
+        "" => "(default address)".to_owned(),
+        v6 if v6.contains(':') => format!("[{v6}]"),
+        v4 => v4.to_owned(),
+    };
+    format!("{} {address}:{} -> {}", port.protocol, port.host_port, port.vm_port)
 }
 
 fn row(at: Option<u64>, first: u64, kind: &str, text: &str) -> String {

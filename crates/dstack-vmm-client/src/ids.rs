@@ -59,8 +59,11 @@ pub(crate) fn read_hex<const N: usize>(text: &str, what: &'static str) -> Result
     }
     let mut bytes = [0; N];
     // Length and digits were looked at, so this cannot fail; the error is the same in kind if it ever does.
-    hex::decode_to_slice(digits, &mut bytes)
-        .map_err(|_| ParseIdError::Digits { what, expected: 2 * N, found })?;
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| ParseIdError::Digits {
+        what,
+        expected: 2 * N,
+        found,
+    })?;
     Ok(bytes)
 }
 
@@ -332,7 +335,10 @@ mod tests {
         let said = |text: &str| text.parse::<AppId>().unwrap_err().to_string();
         assert_eq!(said("0x00"), "an app id has 40 hex digits, this text has 2");
         assert_eq!(said(&"ab漢".repeat(20)), "an app id has 40 hex digits, this text has 60");
-        assert_eq!(said(&format!("{}x", "0".repeat(39))), "character 'x' at position 40 of the app id is no hex digit");
+        assert_eq!(
+            said(&format!("{}x", "0".repeat(39))),
+            "character 'x' at position 40 of the app id is no hex digit"
+        );
         let bytes = AppId::try_from(&[0u8; 19][..]).unwrap_err();
         assert_eq!(bytes.to_string(), "an app id has 20 bytes, not 19");
         let device = "00".parse::<DeviceId>().unwrap_err();

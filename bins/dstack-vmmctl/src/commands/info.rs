@@ -84,12 +84,7 @@ fn text(vm: &VmInfo) -> String {
         row("memory", &format!("{} MiB", made.memory));
         row("disk", &format!("{} GiB", made.disk_size));
         for port in &made.ports {
-            let address = if port.host_address.contains(':') {
-                format!("[{}]", port.host_address)
-            } else {
-                port.host_address.clone()
-            };
-            row("port", &format!("{}:{address}:{} -> {}", port.protocol, port.host_port, port.vm_port));
+            row("port", &timeline::port(port));
         }
         if !made.kms_urls.is_empty() {
             row("kms", &made.kms_urls.join(", "));

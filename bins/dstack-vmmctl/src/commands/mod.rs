@@ -2,13 +2,17 @@
 
 pub(crate) mod compose;
 pub(crate) mod config;
+pub(crate) mod deploy;
 pub(crate) mod env;
 pub(crate) mod gpus;
 pub(crate) mod hosts;
 pub(crate) mod images;
 pub(crate) mod info;
+pub(crate) mod init;
 pub(crate) mod lifecycle;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod plan;
+pub(crate) mod rollback;
 pub(crate) mod shell;
 pub(crate) mod wait;

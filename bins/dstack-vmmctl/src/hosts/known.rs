@@ -56,11 +56,13 @@ pub(crate) struct KnownHost {
     pub(crate) token: Option<TokenPlace>,
     /// Certificate authority to trust.
     pub(crate) ca_file: Option<PathBuf>,
+    /// The vmm.toml of a VMM on this machine, where it says.
+    pub(crate) config_file: Option<PathBuf>,
 }
 
 impl KnownHost {
     fn new(name: &str, endpoint: String, source: Source) -> Self {
-        Self { name: name.to_owned(), endpoint, source, token: None, ca_file: None }
+        Self { name: name.to_owned(), endpoint, source, token: None, ca_file: None, config_file: None }
     }
 }
 
@@ -197,6 +199,7 @@ pub(crate) fn of_project(loaded: &LoadedProject) -> Vec<KnownHost> {
                 (None, None) => None,
             },
             ca_file: host.ca_file.as_ref().map(to_path),
+            config_file: None,
         })
         .collect()
 }
@@ -210,6 +213,7 @@ fn dstackup(search: &mut Search) {
     match DstackupState::read(Path::new(DSTACKUP_DIR)) {
         Ok(Some(state)) => search.add(state.client_url.map(|url| KnownHost {
             token: state.client_token_path.map(|token| TokenPlace::Found(token.into())),
+            config_file: state.config_dir.map(|dir| Path::new(&dir).join("vmm.toml")),
             ..KnownHost::new("dstackup", url, Source::Dstackup(path))
         })),
         Ok(None) => {}
@@ -226,7 +230,10 @@ fn running_here(search: &mut Search) {
             match found {
                 Ok(vmm) if !vmm.alive => {}
                 Ok(vmm) => match vmm.endpoint() {
-                    Ok(endpoint) => search.add([KnownHost::new(&name(&vmm), endpoint, Source::Discovery(vmm.path))]),
+                    Ok(endpoint) => search.add([KnownHost {
+                        config_file: vmm.file.config_file.as_ref().map(|file| vmm.file.working_dir.join(file)),
+                        ..KnownHost::new(&name(&vmm), endpoint, Source::Discovery(vmm.path))
+                    }]),
                     Err(error) => search.problems.push(format!("{}: {error}", vmm.path.display())),
                 },
                 Err(error) => search.problems.push(with_cause(&error)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cli_support::{CliError, Progress, SecretSource};
 use dstack_vmm_client::api::method;
-use dstack_vmm_client::client::{Builder, Client, Endpoint};
+use dstack_vmm_client::client::{Builder, Client, Endpoint, VmmApi};
 
 use crate::failure::IntoCli;
 use crate::files;
@@ -56,12 +56,38 @@ pub(crate) struct Host {
     pub(crate) client: Client,
     /// Whether calls carry credentials.
     pub(crate) has_credentials: bool,
+    /// The vmm.toml of a VMM on this machine, where it says.
+    pub(crate) config_file: Option<PathBuf>,
 }
 
 impl ConnectArgs {
     /// The project file that was named, if one was.
     pub(crate) fn project(&self) -> Option<&Path> {
         self.project.as_deref()
+    }
+
+    /// The options that make another command talk to the same host, with a space before each; empty where it does so anyway.
+    pub(crate) fn again(&self, host: &Host) -> String {
+        let mut options = match &self.project {
+            Some(path) => format!(" --project {}", path.display()),
+            None => String::new(),
+        };
+        match host.source {
+            Source::Option => options.push_str(&format!(" --vmm {}", host.client.endpoint())),
+            Source::Variable => {}
+            _ if self.selected().is_ok_and(|hosts| hosts.len() == 1) && self.host.is_empty() => {}
+            _ => options.push_str(&format!(" --host {}", host.name)),
+        }
+        options
+    }
+
+    /// The one host that the command line or the environment names; `None` when they name none.
+    ///
+    /// # Errors
+    /// They name several or one that is not known, or the client cannot be made.
+    pub(crate) fn given(&self, progress: &Progress) -> Result<Option<Host>, CliError> {
+        let named = !self.host.is_empty() || self.vmm.as_ref().is_some_and(|url| !url.is_empty());
+        if named { self.one(progress).map(Some) } else { Ok(None) }
     }
 
     /// The one host that is meant.
@@ -103,12 +129,8 @@ impl ConnectArgs {
             Source::Option | Source::Variable => error,
             _ => error.context(format_args!("host {}", host.name)),
         };
-        self.client(&host, progress).map_err(named).map(|(client, has_credentials)| Host {
-            name: host.name,
-            source: host.source,
-            client,
-            has_credentials,
-        })
+        let (client, has_credentials) = self.client(&host, progress).map_err(named)?;
+        Ok(Host { name: host.name, source: host.source, client, has_credentials, config_file: host.config_file })
     }
 
     /// A client of something beside the VMM, such as a guest agent. The token of the VMM is not for it.

@@ -30,6 +30,8 @@ struct Members {
     #[serde(default)]
     key_provider_id: String,
     #[serde(default)]
+    allowed_envs: Vec<String>,
+    #[serde(default)]
     no_instance_id: bool,
     storage_fs: Option<String>,
     #[serde(default)]
@@ -50,6 +52,7 @@ pub(crate) struct GuestCompose {
     pub(crate) public_tcbinfo: bool,
     pub(crate) key_provider: KeyProviderKind,
     pub(crate) key_provider_id: Vec<u8>,
+    pub(crate) allowed_envs: Vec<String>,
     pub(crate) no_instance_id: bool,
     pub(crate) storage_fs: String,
     pub(crate) init_scripts: Vec<String>,
@@ -101,6 +104,7 @@ impl GuestCompose {
             public_tcbinfo: members.public_tcbinfo,
             key_provider,
             key_provider_id,
+            allowed_envs: members.allowed_envs,
             no_instance_id: members.no_instance_id,
             storage_fs: members.storage_fs.unwrap_or_else(|| DEFAULT_STORAGE_FS.to_owned()),
             init_scripts,

@@ -44,7 +44,7 @@ fn unsupported() -> RpcError {
     RpcError::text("Unsupported algorithm")
 }
 
-fn failed(error: impl ToString) -> RpcError {
+fn failed(error: &impl ToString) -> RpcError {
     RpcError::text(error.to_string())
 }
 
@@ -55,7 +55,7 @@ fn public_key(algorithm: Algorithm, secret: &[u8; 32]) -> Result<Vec<u8>, RpcErr
             ed25519_dalek::SigningKey::from_bytes(secret).verifying_key().to_bytes().to_vec()
         }
         Algorithm::Secp256k1 | Algorithm::Prehashed => {
-            k256_key(*secret).map_err(failed)?.public_key().serialize().to_vec()
+            k256_key(*secret).map_err(|error| failed(&error))?.public_key().serialize().to_vec()
         }
     })
 }
@@ -80,7 +80,7 @@ impl GuestAgent {
     /// The 32 bytes that follow from the app key and a path, whatever they are then used as.
     pub(super) fn derived(&self, path: &str) -> Result<[u8; 32], RpcError> {
         let app_key = self.inner.secrets.k256.as_secret_bytes();
-        derive_key(app_key, &[path.as_bytes()]).map_err(failed)
+        derive_key(app_key, &[path.as_bytes()]).map_err(|error| failed(&error))
     }
 
     /// The app key's signature over purpose and public key, and the KMS's over the app key.
@@ -105,7 +105,11 @@ impl GuestAgent {
                         request.data.len()
                     ))
                 })?;
-                k256_key(secret).map_err(failed)?.sign_ecdsa(message).serialize_compact().to_vec()
+                k256_key(secret)
+                    .map_err(|error| failed(&error))?
+                    .sign_ecdsa(message)
+                    .serialize_compact()
+                    .to_vec()
             }
         };
         let public_key = public_key(algorithm, &secret)?;
@@ -127,7 +131,7 @@ impl GuestAgent {
         };
         let public_key = public_key(algorithm, &self.derived(SIGNING_PATH)?)?;
         let text = format!("dip1::{kind}:{}", URL_SAFE_NO_PAD.encode(public_key));
-        report_data::padded(text.as_bytes()).map_err(failed)
+        report_data::padded(text.as_bytes()).map_err(|error| failed(&error))
     }
 }
 
@@ -140,13 +144,15 @@ pub(super) fn verify(request: &VerifyRequest) -> Result<VerifyResponse, RpcError
         Algorithm::Ed25519 => {
             let key: &[u8; 32] =
                 request.public_key.as_slice().try_into().map_err(|_| RpcError::text("invalid public key"))?;
-            let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(failed)?;
-            let signature = ed25519_dalek::Signature::from_slice(&request.signature).map_err(failed)?;
+            let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|error| failed(&error))?;
+            let signature =
+                ed25519_dalek::Signature::from_slice(&request.signature).map_err(|error| failed(&error))?;
             key.verify(&request.data, &signature).is_ok()
         }
         Algorithm::Secp256k1 | Algorithm::Prehashed => {
-            let key = PublicKey::from_slice(&request.public_key).map_err(failed)?;
-            let signature = ecdsa::Signature::from_compact(&request.signature).map_err(failed)?;
+            let key = PublicKey::from_slice(&request.public_key).map_err(|error| failed(&error))?;
+            let signature =
+                ecdsa::Signature::from_compact(&request.signature).map_err(|error| failed(&error))?;
             algorithm.message(&request.data).is_some_and(|message| signature.verify(message, &key).is_ok())
         }
     };

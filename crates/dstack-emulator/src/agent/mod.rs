@@ -9,6 +9,7 @@
 //! simulator.
 
 mod compose;
+mod environment;
 mod evidence;
 mod external;
 mod keys;
@@ -25,6 +26,7 @@ use dstack_attestation::event_log::{EventLog, KeyProvider, KeyProviderKind};
 use dstack_attestation::report_data::ReportData;
 use dstack_attestation::{Digest32, Id20, Measurements};
 use dstack_vmm_client::DstackVersion;
+use dstack_vmm_client::env::Environment;
 
 use crate::clock::Clock;
 use crate::kms::{AppSecrets, EMULATED_UNIT, Kms, KmsError, random_bytes, sha256};
@@ -97,6 +99,8 @@ pub struct GuestSpec {
     pub kms_urls: Vec<String>,
     /// Gateway addresses, as the VMM hands them to the guest.
     pub gateway_urls: Vec<String>,
+    /// The environment of the app, sealed to the key that the KMS has for it. Empty for none.
+    pub encrypted_env: Vec<u8>,
     /// Whether the guest has Docker running. Without it containers cannot be listed.
     pub docker: bool,
 }
@@ -116,7 +120,34 @@ impl GuestSpec {
             disk_gib: 10,
             kms_urls: Vec::new(),
             gateway_urls: Vec::new(),
+            encrypted_env: Vec::new(),
             docker: true,
+        }
+    }
+
+    /// SHA-256 of the app-compose.
+    fn compose_hash(&self) -> Digest32 {
+        Digest32::new(sha256(self.compose.as_bytes()))
+    }
+
+    /// The app id that follows from the app-compose: the first 20 bytes of its hash.
+    fn default_app_id(&self) -> Id20 {
+        let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _] = *self.compose_hash().as_bytes();
+        Id20::new(id)
+    }
+
+    /// The app id that the user gave, or the one that follows from the app-compose.
+    fn given_app_id(&self) -> Id20 {
+        self.app_id.unwrap_or_else(|| self.default_app_id())
+    }
+
+    /// The app id that the guest measures, and asks the KMS for keys under.
+    fn measured_app_id(&self, compose: &GuestCompose) -> Id20 {
+        let with_kms = compose.key_provider == KeyProviderKind::Kms;
+        if with_kms || Traits::of(self.version).explicit_app_id_always_measured {
+            self.given_app_id()
+        } else {
+            self.default_app_id()
         }
     }
 
@@ -160,6 +191,9 @@ pub enum AgentError {
     /// The keys cannot be had.
     #[error("failed to get the app keys: {0}")]
     Keys(#[from] KmsError),
+    /// The environment is not sealed to this app, or not one that a guest takes.
+    #[error("failed to open the encrypted environment: {0}")]
+    Environment(String),
     /// The event log cannot be written.
     #[error("failed to write the event log: {0}")]
     Evidence(String),
@@ -195,6 +229,7 @@ struct Inner {
     measured: Measured,
     vm_config: String,
     evidence: Evidence,
+    environment: Environment,
     secrets: AppSecrets,
     clock: Clock,
     booted_ms: u64,
@@ -209,7 +244,8 @@ impl fmt::Debug for GuestAgent {
 }
 
 impl GuestAgent {
-    /// Boots a guest: gets its keys from the KMS, if its app-compose says so, and measures what it is.
+    /// Boots a guest: gets its keys from the KMS, if its app-compose says so, opens its environment with them, and measures
+    /// what it is.
     ///
     /// # Errors
     ///
@@ -217,12 +253,10 @@ impl GuestAgent {
     pub fn boot(spec: GuestSpec, kms: &Kms, clock: Clock) -> Result<Self, AgentError> {
         let traits = Traits::of(spec.version);
         let compose = GuestCompose::read(&spec.compose)?;
-        let compose_hash = Digest32::new(sha256(spec.compose.as_bytes()));
-        let [default_app_id @ .., _, _, _, _, _, _, _, _, _, _, _, _] = *compose_hash.as_bytes();
-        let default_app_id = Id20::new(default_app_id);
-        let given = spec.app_id.unwrap_or(default_app_id);
+        let compose_hash = spec.compose_hash();
+        let app_id = spec.measured_app_id(&compose);
         let with_kms = compose.key_provider == KeyProviderKind::Kms;
-        let app_id = if traits.explicit_app_id_always_measured || with_kms { given } else { default_app_id };
+        let environment = environment::open(&spec, &compose, app_id.as_ref(), kms)?;
         let booted_ms = clock.now_ms();
         let now = booted_ms / 1000;
         let secrets = match compose.key_provider {
@@ -238,7 +272,8 @@ impl GuestAgent {
         let measured = Measured {
             app_id,
             // The id mixes in the app id that was given, also where another one is measured.
-            instance_id: (!compose.no_instance_id).then(|| instance_id(&spec.instance_seed, &given)),
+            instance_id: (!compose.no_instance_id)
+                .then(|| instance_id(&spec.instance_seed, &spec.given_app_id())),
             compose_hash,
             key_provider: key_provider(compose.key_provider, kms),
             os_image_hash: with_kms.then_some(spec.os_image_hash),
@@ -254,6 +289,7 @@ impl GuestAgent {
             measured,
             vm_config,
             evidence,
+            environment,
             secrets,
             clock,
             booted_ms,

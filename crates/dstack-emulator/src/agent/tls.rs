@@ -19,7 +19,7 @@ struct Carried {
     app_info: bool,
 }
 
-fn failed(error: impl ToString) -> RpcError {
+fn failed(error: &impl ToString) -> RpcError {
     RpcError::text(error.to_string())
 }
 
@@ -31,7 +31,8 @@ impl GuestAgent {
         {
             return Err(RpcError::text("not_before must be earlier than not_after"));
         }
-        let key = derive_p256(&random_bytes().map_err(failed)?, &[]).map_err(failed)?;
+        let key = derive_p256(&random_bytes().map_err(|error| failed(&error))?, &[])
+            .map_err(|error| failed(&error))?;
         let leaf = Leaf {
             subject: &args.subject,
             alt_names: &args.alt_names,
@@ -47,11 +48,11 @@ impl GuestAgent {
     pub(super) fn derive_tls_key(&self, args: &DeriveKeyArgs) -> Result<GetTlsKeyResponse, RpcError> {
         let path: &[&[u8]] = &[args.path.as_bytes()];
         let key = if args.random_seed {
-            derive_p256(&random_bytes().map_err(failed)?, path)
+            derive_p256(&random_bytes().map_err(|error| failed(&error))?, path)
         } else {
             derive_p256(self.inner.secrets.k256.as_secret_bytes(), path)
         };
-        let key = key.map_err(failed)?;
+        let key = key.map_err(|error| failed(&error))?;
         let leaf = Leaf {
             subject: &args.subject,
             alt_names: &args.alt_names,
@@ -64,7 +65,8 @@ impl GuestAgent {
 
     /// The chain that `Info` shows: a client certificate with evidence over a key that nobody has any more.
     pub(super) fn issue_app_cert(&self) -> Result<String, RpcError> {
-        let key = derive_p256(&random_bytes().map_err(failed)?, &[]).map_err(failed)?;
+        let key = derive_p256(&random_bytes().map_err(|error| failed(&error))?, &[])
+            .map_err(|error| failed(&error))?;
         let leaf = Leaf { subject: "demo-cert", client_auth: true, ..Leaf::default() };
         let reply = self.tls_reply(leaf, &key, Carried { evidence: true, app_info: false })?;
         Ok(reply.certificate_chain.join("\n"))
@@ -87,11 +89,12 @@ impl GuestAgent {
         leaf.extensions.push(Extension::usage(USAGE));
         if carried.evidence {
             let public_key = key.subject_public_key_info();
-            let report_data =
-                report_data::tagged(HashAlgorithm::Sha512, TAG_RATLS_CERT, &public_key).map_err(failed)?;
+            let report_data = report_data::tagged(HashAlgorithm::Sha512, TAG_RATLS_CERT, &public_key)
+                .map_err(|error| failed(&error))?;
             leaf.extensions.push(Extension::attestation(inner.evidence.attestation(report_data, true)));
         }
-        let certificate = inner.secrets.authority.issue(&leaf, key, self.now()).map_err(failed)?;
+        let certificate =
+            inner.secrets.authority.issue(&leaf, key, self.now()).map_err(|error| failed(&error))?;
         let mut reply = GetTlsKeyResponse::default();
         reply.key = key.serialize_pem();
         reply.certificate_chain.push(certificate);

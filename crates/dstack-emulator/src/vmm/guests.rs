@@ -11,6 +11,7 @@ use super::machine::Machine;
 use super::node::Node;
 use crate::agent::{GuestAgent, GuestSpec, Sockets};
 use crate::rpc::{Call, RpcError};
+use crate::settings::KmsSource;
 use crate::store::InstanceInfo;
 
 /// What a VMM answers when no guest does. A real one says so after a while, the emulator at once.
@@ -71,11 +72,11 @@ impl Node {
         if !given.is_empty() && given.parse::<AppId>().is_err() {
             return Some(format!("app id {given} does not have 20 bytes"));
         }
-        None
+        GuestAgent::check_environment(&self.guest_spec(machine), &self.kms).err().map(|error| error.to_string())
     }
 
-    /// Starts the agent of a VM that has booted, and the sockets of its app in the directory of the VM.
-    pub(crate) fn bring_up(&self, machine: &Machine) -> Result<Guest, String> {
+    /// What a VM's guest is booted with.
+    fn guest_spec(&self, machine: &Machine) -> GuestSpec {
         let m = &machine.manifest;
         let instance = machine.instance.clone().unwrap_or_default();
         let mut spec = GuestSpec::new(self.version, machine.shared.compose.clone());
@@ -91,11 +92,21 @@ impl Node {
         };
         spec.kms_urls = or_default(&m.kms_urls, &self.settings.kms_urls);
         spec.gateway_urls = or_default(&m.gateway_urls, &self.settings.gateway_urls);
-        let agent =
-            GuestAgent::boot(spec, &self.kms, self.clock.clone()).map_err(|error| error.to_string())?;
-        let sockets = agent.open_sockets(&self.store.vm_dir(&m.id));
+        // Of another KMS the emulator has no keys, and cannot open what was sealed to one.
+        if matches!(self.settings.kms, KmsSource::BuiltIn) {
+            spec.encrypted_env.clone_from(&machine.shared.encrypted_env);
+        }
+        spec
+    }
+
+    /// Starts the agent of a VM that has booted, and the sockets of its app in the directory of the VM.
+    pub(crate) fn bring_up(&self, machine: &Machine) -> Result<Guest, String> {
+        let id = &machine.manifest.id;
+        let agent = GuestAgent::boot(self.guest_spec(machine), &self.kms, self.clock.clone())
+            .map_err(|error| error.to_string())?;
+        let sockets = agent.open_sockets(&self.store.vm_dir(id));
         let sockets = sockets
-            .inspect_err(|error| tracing::warn!(vm = m.id, %error, "the sockets of an app cannot be made"))
+            .inspect_err(|error| tracing::warn!(vm = id, %error, "the sockets of an app cannot be made"))
             .ok();
         Ok(Guest { agent, _sockets: sockets })
     }

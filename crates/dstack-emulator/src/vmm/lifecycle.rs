@@ -91,7 +91,7 @@ impl Node {
             disk_size: request.disk_size,
             image: request.image.clone(),
             port_map,
-            created_at_ms: self.clock.now_ms(),
+            created_at_ms: state.next_creation_ms(self.clock.now_ms()),
             hugepages: request.hugepages,
             pin_numa: request.pin_numa,
             gpus,
@@ -151,7 +151,6 @@ impl Node {
         let pid = state.pids;
         let Some(machine) = state.vm_mut(id) else { return };
         machine.run += 1;
-        machine.restarts += u32::from(machine.process.is_some());
         machine.started = true;
         machine.guest = None;
         machine.process = Some(Process { pid, started_at_ms: at, ended_at_ms: None, exit_code: None });
@@ -416,13 +415,12 @@ impl Node {
     pub(crate) fn refresh(&self, state: &mut State, id: &str) -> Done {
         let manifest = self.store.manifest(id)?;
         let shared = self.store.shared(id);
-        let image = self.checked(state, &manifest, &shared)?;
-        let uses_gateway = self.app(&shared.compose).is_ok_and(|app| app.uses_gateway());
+        let (image, app) = self.checked(state, &manifest, &shared)?;
         if let Some(machine) = state.vm_mut(id) {
             machine.manifest = manifest;
             machine.shared = shared;
             machine.image = image;
-            machine.uses_gateway = uses_gateway;
+            machine.uses_gateway = app.uses_gateway();
         }
         Ok(())
     }

@@ -274,7 +274,7 @@ enum Escape {
     Sequence,
     /// Until a bell or `ESC \`.
     Command,
-    CommandEscape,
+    CommandEnd,
 }
 
 impl Escapes {
@@ -294,10 +294,10 @@ impl Escapes {
                 (Escape::Sequence, 0x40..=0x7e) => Escape::Text,
                 (Escape::Sequence, _) => Escape::Sequence,
                 (Escape::Command, 0x07) => Escape::Text,
-                (Escape::Command, 0x1b) => Escape::CommandEscape,
+                (Escape::Command, 0x1b) => Escape::CommandEnd,
                 (Escape::Command, _) => Escape::Command,
-                (Escape::CommandEscape, b'\\') => Escape::Text,
-                (Escape::CommandEscape, _) => Escape::Command,
+                (Escape::CommandEnd, b'\\') => Escape::Text,
+                (Escape::CommandEnd, _) => Escape::Command,
             };
         }
         out

@@ -278,9 +278,11 @@ mod tests {
 
     #[test]
     fn the_app_url_needs_a_gateway_and_an_instance() {
-        let mut settings = Settings::default();
-        settings.gateway_base_domain = "example.com".to_owned();
-        settings.gateway_port = 443;
+        let settings = Settings {
+            gateway_base_domain: "example.com".to_owned(),
+            gateway_port: 443,
+            ..Settings::default()
+        };
         let mut m = machine();
         assert_eq!(m.app_url(&settings), None);
         m.instance = Some(InstanceInfo { instance_id: "ab".to_owned(), ..InstanceInfo::default() });

@@ -74,6 +74,11 @@ impl State {
         self.vms.values()
     }
 
+    /// A time of creation that no VM has yet, so that their order is the same after a restart.
+    pub(crate) fn next_creation_ms(&self, now: u64) -> u64 {
+        self.vms.last_key_value().map_or(now, |((newest, _), _)| now.max(newest.saturating_add(1)))
+    }
+
     pub(crate) fn insert(&mut self, machine: Machine) {
         self.arrivals += 1;
         let key = (machine.manifest.created_at_ms, self.arrivals);
@@ -175,7 +180,9 @@ impl Node {
                 }
             }
             Action::Restart { vm, run } => {
-                if state.vm(&vm).is_some_and(|machine| machine.run == run && machine.started) {
+                let due = state.vm_mut(&vm).filter(|machine| machine.run == run && machine.started);
+                if let Some(machine) = due {
+                    machine.restarts += 1;
                     self.launch(state, &vm, at);
                 }
             }
@@ -321,11 +328,11 @@ impl Node {
         manifest: Manifest,
         shared: Shared,
     ) -> Result<Machine, RpcError> {
-        let image = self.checked(state, &manifest, &shared)?;
+        let (image, app) = self.checked(state, &manifest, &shared)?;
         let cid = state.take_cid(&self.settings)?;
         let id = &manifest.id;
         Ok(Machine {
-            uses_gateway: self.app(&shared.compose).is_ok_and(|app| app.uses_gateway()),
+            uses_gateway: app.uses_gateway(),
             image,
             cid,
             started: self.store.started(id),
@@ -350,10 +357,10 @@ impl Node {
         state: &State,
         manifest: &Manifest,
         shared: &Shared,
-    ) -> Result<Image, RpcError> {
+    ) -> Result<(Image, AppCompose), RpcError> {
         let image = state.images.load(&manifest.image)?;
-        self.app(&shared.compose).map_err(|error| error.context("Failed to read compose file"))?;
-        Ok(image)
+        let app = self.app(&shared.compose).map_err(|error| error.context("Failed to read compose file"))?;
+        Ok((image, app))
     }
 
     /// The compose as this version of the VMM reads it.

@@ -321,8 +321,7 @@ mod tests {
 
     #[test]
     fn networks_of_the_coming_version_are_checked() {
-        let mut settings = Settings::default();
-        settings.bridge = "br0".to_owned();
+        let settings = Settings { bridge: "br0".to_owned(), ..Settings::default() };
         let network = |mode: &str, bridge: &str| {
             let mut network = NetworkingConfig::default();
             network.mode = mode.to_owned();

@@ -5,6 +5,7 @@ mod evidence;
 mod golden;
 mod keys;
 mod surfaces;
+mod whole;
 mod wire;
 
 use std::path::PathBuf;

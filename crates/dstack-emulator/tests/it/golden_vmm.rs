@@ -158,7 +158,8 @@ fn compare(entry: &Value, reply: &Reply, ids: &Ids, dir: &Path, closed_port: u16
         normalise(&mut theirs, "");
         normalise(&mut ours, "");
         // As texts: the order of members counts.
-        return if theirs.to_string() == ours.to_string() { Ok(()) } else { differ("body", &theirs, &ours) };
+        let (theirs, ours) = (theirs.to_string(), ours.to_string());
+        return if theirs == ours { Ok(()) } else { differ("body", &theirs, &ours) };
     };
     let ours = reply.text();
     if reply.content_type().is_some_and(|kind| kind.starts_with("text/html")) {

@@ -198,23 +198,24 @@ async fn the_key_of_an_environment_opens_it() {
 }
 
 #[tokio::test]
-async fn ten_thousand_vms_are_listed_by_the_page() {
-    let rig = Rig::with(DstackVersion::Next, |b| b.configure(|settings| settings.cid_pool_size = 20_000)).await;
+async fn many_vms_are_listed_by_the_page() {
+    let rig = Rig::new(DstackVersion::Next).await;
     let dir = rig.emulator.run_dir().to_owned();
     // Put there by hand: a directory is a VM by its manifest.
-    for n in 0..10_000_u32 {
-        let home = dir.join(format!("vm-{n:05}"));
+    for n in 0..500_u32 {
+        let home = dir.join(format!("vm-{n:03}"));
         std::fs::create_dir_all(home.join("shared")).unwrap();
         std::fs::write(home.join("shared/app-compose.json"), COMPOSE).unwrap();
         let manifest = json!({
-            "id": format!("vm-{n:05}"), "name": format!("vm {n}"), "app_id": "00", "vcpu": 1, "memory": 1024,
+            "id": format!("vm-{n:03}"), "name": format!("vm {n}"), "app_id": "00", "vcpu": 1, "memory": 1024,
             "disk_size": 1, "image": "dstack-0.5.11", "created_at_ms": n,
         });
         std::fs::write(home.join("vm-manifest.json"), manifest.to_string()).unwrap();
     }
-    assert_eq!(rig.ok("ReloadVms", json!({})).await["loaded"], 10_000);
-    let page = rig.ok("Status", json!({ "page": 50, "page_size": 200, "brief": true })).await;
-    assert_eq!((&page["total"], &page["vms"][199]["name"]), (&json!(10_000), &json!("vm 9999")));
-    let found = rig.ok("Status", json!({ "keyword": "vm 99", "page": 2, "page_size": 100 })).await;
+    assert_eq!(rig.ok("ReloadVms", json!({})).await["loaded"], 500);
+    let page = rig.ok("Status", json!({ "page": 3, "page_size": 200, "brief": true })).await;
+    assert_eq!((&page["total"], &page["vms"][99]["name"]), (&json!(500), &json!("vm 499")));
+    assert_eq!(page["vms"].as_array().unwrap().len(), 100);
+    let found = rig.ok("Status", json!({ "keyword": "vm 4", "page": 2, "page_size": 100 })).await;
     assert_eq!((&found["total"], found["vms"].as_array().unwrap().len()), (&json!(111), 11));
 }

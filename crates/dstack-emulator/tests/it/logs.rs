@@ -89,6 +89,8 @@ async fn a_followed_log_goes_on() {
 async fn a_log_that_is_not_there_yet_can_be_followed() {
     let (rig, id) = quiet(DstackVersion::Next).await;
     let mut log = Streaming::open(rig.endpoint(), &format!("/logs?id={id}&follow=true")).await;
+    // The head of the reply is there: from now on it is followed.
+    log.until("").await;
     rig.emulator.advance(Duration::from_secs(60));
     log.until("[vmm heartbeat]\n").await;
     rig.emulator.append_log(&id, "serial", "first").unwrap();

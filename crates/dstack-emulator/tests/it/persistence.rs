@@ -17,9 +17,11 @@ async fn vms_are_there_again_and_what_ran_still_runs() {
     for version in VERSIONS {
         let dir = tempfile::tempdir().unwrap();
         let first = on(version, dir.path()).await;
+        let app_id = "ab".to_owned() + &"cd".repeat(19);
+        let sealed = crate::server::sealed(&first, &app_id, "A=1\n").await;
         let request = json!({
             "name": "kept", "image": "dstack-0.5.11", "compose_file": COMPOSE, "vcpu": 2, "memory": 2048,
-            "disk_size": 7, "encrypted_env": "00ff", "user_config": "{}", "app_id": "0xAB".to_owned() + &"cd".repeat(19),
+            "disk_size": 7, "encrypted_env": sealed, "user_config": "{}", "app_id": format!("0x{}", app_id.to_uppercase()),
             "ports": [{ "protocol": "tcp", "host_port": 8080, "vm_port": 80 }],
         });
         let running = first.ok("CreateVm", request).await["id"].as_str().unwrap().to_owned();

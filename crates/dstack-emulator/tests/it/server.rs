@@ -226,3 +226,11 @@ impl Rig {
 pub(crate) fn profile(text: &str) -> BootProfile {
     text.parse().unwrap()
 }
+
+/// An env file, sealed to the key that the VMM tells for an app, in hex.
+pub(crate) async fn sealed(rig: &Rig, app_id: &str, env_file: &str) -> String {
+    use dstack_vmm_client::env::{EnvFile, EnvPublicKey, seal};
+    let answer = rig.ok("GetAppEnvEncryptPubKey", serde_json::json!({ "app_id": app_id })).await;
+    let key: EnvPublicKey = answer["public_key"].as_str().unwrap().parse().unwrap();
+    hex::encode(seal(&EnvFile::parse(env_file.as_bytes()).unwrap().environment, &key).unwrap())
+}

@@ -174,7 +174,10 @@ mod tests {
     fn refusals() {
         let error = AppComposeDocument::from_bytes(b"{}").unwrap_err();
         assert_eq!(error.to_string(), "dstack next does not accept the app-compose");
-        assert_eq!(error.source().unwrap().to_string(), "missing field `manifest_version` at line 1 column 2");
+        assert_eq!(
+            error.source().unwrap().to_string(),
+            "missing field `manifest_version` at line 1 column 2"
+        );
         let error = AppComposeDocument::from_bytes_as(b"[", DstackVersion::V0_5).unwrap_err();
         assert_eq!(error.to_string(), "dstack 0.5 does not accept the app-compose");
         let error = AppComposeDocument::from_bytes(b"{\n\"\xc3\xa4\xff").unwrap_err();
@@ -184,7 +187,8 @@ mod tests {
     #[test]
     fn debug_is_short() {
         let document =
-            AppComposeDocument::from_bytes(br#"{"manifest_version": 2, "name": "n", "runner": "bash"}"#).unwrap();
+            AppComposeDocument::from_bytes(br#"{"manifest_version": 2, "name": "n", "runner": "bash"}"#)
+                .unwrap();
         let shown = format!("{document:?}");
         assert!(shown.contains("bytes: 54") && !shown.contains("manifest_version"), "{shown}");
     }

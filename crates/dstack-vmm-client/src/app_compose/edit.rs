@@ -131,7 +131,7 @@ impl AppComposeDocument {
         if let Some(twice) = duplicates(&root).first() {
             return Err(self.duplicate(&twice.path, twice.first, twice.second));
         }
-        self.reread(Json::of_node(self.text(), &root).to_text(layout))
+        self.reread(Json::of_node(self.text(), &root).into_text(layout))
     }
 
     fn reread(&self, text: String) -> Result<Self, EditError> {
@@ -179,9 +179,10 @@ fn style_of(text: &str, root: &Node) -> Style {
         .split_once(':')
         .map_or(("", ""), |(before, after)| (before, after));
     let items = match lead.rsplit_once('\n') {
-        Some((before, indent)) => {
-            Items::Lines { line_break: if before.ends_with('\r') { "\r\n" } else { "\n" }, indent: indent.to_owned() }
-        }
+        Some((before, indent)) => Items::Lines {
+            line_break: if before.ends_with('\r') { "\r\n" } else { "\n" },
+            indent: indent.to_owned(),
+        },
         None => {
             let between = members.get(1).map_or("", |second| {
                 text[first.value.span.end..second.key_span.start].trim_start().trim_start_matches(',')
@@ -247,7 +248,9 @@ mod tests {
 
     #[test]
     fn edits_keep_crlf_tabs_and_one_line_lists() {
-        let old = document("{\r\n\t\"manifest_version\" : 2,\r\n\t\"name\" : \"n\",\r\n\t\"runner\" : \"bash\",\r\n\t\"allowed_envs\" : [\"A\",\"B\"]\r\n}");
+        let old = document(
+            "{\r\n\t\"manifest_version\" : 2,\r\n\t\"name\" : \"n\",\r\n\t\"runner\" : \"bash\",\r\n\t\"allowed_envs\" : [\"A\",\"B\"]\r\n}",
+        );
         let new = old.set_allowed_envs(["A", "B", "C"]).unwrap().set("public_logs", &json!(true)).unwrap();
         assert_eq!(
             new.text(),

@@ -177,7 +177,13 @@ pub struct GpuPolicy {
 
 impl Default for GpuPolicy {
     fn default() -> Self {
-        Self { attest_gpu: true, rego: None, allow_devtools: false, allow_debug: false, allow_insecure_boot: false }
+        Self {
+            attest_gpu: true,
+            rego: None,
+            allow_devtools: false,
+            allow_debug: false,
+            allow_insecure_boot: false,
+        }
     }
 }
 
@@ -219,6 +225,13 @@ pub struct VerityVolume {
     /// Absolute path where it is mounted.
     #[serde(deserialize_with = "super::parse::absolute_path")]
     pub target: String,
+}
+
+impl VerityVolume {
+    /// The volume in the image `source`, with this root hash, mounted at the absolute path `target`.
+    pub fn new(source: impl Into<String>, verity_root: [u8; 32], target: impl Into<String>) -> Self {
+        Self { source: source.into(), verity_root, target: target.into() }
+    }
 }
 
 /// What an app-compose says, as the server of one version of dstack reads it.

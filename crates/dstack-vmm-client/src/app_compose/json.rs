@@ -75,7 +75,9 @@ impl Json {
             Kind::Bool(truth) => Self::Bool(*truth),
             Kind::Number => Self::Number(text[node.span.clone()].to_owned()),
             Kind::String(content) => Self::text(content),
-            Kind::Array(elements) => Self::Array(elements.iter().map(|one| Self::of_node(text, one)).collect()),
+            Kind::Array(elements) => {
+                Self::Array(elements.iter().map(|one| Self::of_node(text, one)).collect())
+            }
             Kind::Object(members) => Self::Object(
                 members.iter().map(|one| (one.key.clone(), Self::of_node(text, &one.value))).collect(),
             ),
@@ -94,7 +96,7 @@ impl Json {
     }
 
     /// The text in a layout.
-    pub(super) fn to_text(mut self, layout: Layout) -> String {
+    pub(super) fn into_text(mut self, layout: Layout) -> String {
         let style = match layout {
             Layout::Compact => Style::compact(),
             Layout::Indented(spaces) => {
@@ -216,20 +218,20 @@ mod tests {
     #[test]
     fn layouts() {
         assert_eq!(
-            sample().to_text(Layout::Compact),
+            sample().into_text(Layout::Compact),
             r#"{"b":[1.50,{"z":"ä\n","a":{}}],"😀":[],"ﬀ":null,"a":true}"#
         );
         // The emoji's first code unit, 0xd83d, comes before 0xfb00, although its code point comes behind.
         assert_eq!(
-            sample().to_text(Layout::Normalized),
+            sample().into_text(Layout::Normalized),
             r#"{"a":true,"b":[1.50,{"a":{},"z":"ä\n"}],"😀":[],"ﬀ":null}"#
         );
-        insta::assert_snapshot!(sample().to_text(Layout::Indented(4)));
+        insta::assert_snapshot!(sample().into_text(Layout::Indented(4)));
     }
 
     #[test]
     fn values_from_elsewhere_have_one_order() {
         let value: serde_json::Value = serde_json::from_str(r#"{"b":1,"a":{"d":null,"c":-2.5}}"#).unwrap();
-        assert_eq!(Json::of_value(&value).to_text(Layout::Compact), r#"{"a":{"c":-2.5,"d":null},"b":1}"#);
+        assert_eq!(Json::of_value(&value).into_text(Layout::Compact), r#"{"a":{"c":-2.5,"d":null},"b":1}"#);
     }
 }

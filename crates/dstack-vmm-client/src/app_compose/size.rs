@@ -53,7 +53,8 @@ pub fn parse_size(text: &str, version: DstackVersion) -> Result<u64, SizeError> 
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return u64::from_str_radix(digits, 16).map_err(|_| SizeError::InvalidHex(digits.to_owned()));
     }
-    let number = |digits: &str| digits.parse::<u64>().map_err(|_| SizeError::InvalidNumber(digits.to_owned()));
+    let number =
+        |digits: &str| digits.parse::<u64>().map_err(|_| SizeError::InvalidNumber(digits.to_owned()));
     if text.bytes().all(|b| b.is_ascii_digit()) {
         return number(text);
     }
@@ -85,9 +86,9 @@ fn unit_after_digits(text: &str) -> Result<(&str, u32), SizeError> {
     if lower == "b" {
         return Ok((digits, 0));
     }
-    let known = UNITS.iter().find(|(letter, _)| {
-        lower.strip_prefix(*letter).is_some_and(|rest| matches!(rest, "" | "b" | "ib"))
-    });
+    let known = UNITS
+        .iter()
+        .find(|(letter, _)| lower.strip_prefix(*letter).is_some_and(|rest| matches!(rest, "" | "b" | "ib")));
     known.map(|(_, power)| (digits, *power)).ok_or_else(|| SizeError::UnknownUnit(unit.to_owned()))
 }
 

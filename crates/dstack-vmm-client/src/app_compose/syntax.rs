@@ -130,7 +130,8 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Option<Kind> {
         let rest = &self.text[self.at..];
-        let len = rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(rest.len());
+        let len =
+            rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(rest.len());
         // The exact grammar is the other reader's business; here it only has to be a number to it.
         serde_json::from_str::<serde_json::Number>(&rest[..len]).ok()?;
         self.at += len;
@@ -237,7 +238,20 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_left_alone() {
-        for text in ["", "{", "[1,]", "{\"a\":}", "{\"a\" 1}", "nul", "\"", "\"\\", "\"\\u12\"", "1 2", "--1", "{a:1}"] {
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":}",
+            "{\"a\" 1}",
+            "nul",
+            "\"",
+            "\"\\",
+            "\"\\u12\"",
+            "1 2",
+            "--1",
+            "{a:1}",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse(&"[".repeat(100_000)), None);

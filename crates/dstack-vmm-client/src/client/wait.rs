@@ -160,6 +160,7 @@ impl Hinted for WaitError {
                 _ => step.when_stuck().map(Hint::from),
             },
             Self::BootFailed { step, .. } => Some(match step.when_stuck() {
+                Some(reason) if reason.contains("serial log") => Hint::from(reason),
                 Some(reason) => Hint::new(format!("{reason}; the serial log says more")),
                 None => Hint::from("read the serial log, beginning with the last step"),
             }),

@@ -10,6 +10,8 @@ const fn check(id: &'static str, title: &'static str) -> CheckDef {
 pub const VERSION: CheckDef = check("deploy.version", "the VMM is of a known version");
 /// There is no doubt which VM is the app's.
 pub const VM: CheckDef = check("deploy.vm", "it is clear which VM is the app's");
+/// The app id is the one that is expected.
+pub const APP_ID: CheckDef = check("deploy.app-id", "the app id is the expected one");
 /// Nothing changed that only a new VM can have.
 pub const FIXED: CheckDef = check("deploy.fixed", "nothing changes that is fixed when a VM is made");
 /// The guest image is on the host.
@@ -47,6 +49,7 @@ pub const TOKEN_FILE: CheckDef = check("deploy.token-file", "only its owner can 
 pub const CHECKS: &[CheckDef] = &[
     VERSION,
     VM,
+    APP_ID,
     FIXED,
     IMAGE,
     PORTS,

@@ -1,10 +1,12 @@
 //! What stands in the way of a plan, or should be known before it is carried out.
 
+use std::net::Ipv4Addr;
+
 use dstack_check::{Finding, Fix, Status};
 
 use super::change::{Change, Consequence};
 use super::checks;
-use super::observe::{Observed, has_process};
+use super::observe::{Observed, TakenPort, has_process, networking_of};
 use super::plan::{PlanContext, current_gpus, current_networking, current_ports, field, known_env};
 use super::project::{GpuSelection, PortSpec};
 use super::resolve::{Desired, DesiredEnv};
@@ -26,6 +28,7 @@ pub(super) fn findings(
     findings.extend(lint(desired.compose.bytes(), observed.version).into_iter().filter(worth_saying));
     findings.extend(image(desired, observed));
     findings.extend(fixed(desired, observed, vm));
+    findings.extend(app_id(desired, observed, context, vm));
     findings.extend(ports(desired, observed, context, old));
     findings.extend(bridge(desired, observed, old));
     findings.extend(resources(desired, observed, old));
@@ -70,12 +73,11 @@ fn image(desired: &Desired, observed: &Observed) -> Option<Finding> {
         Some(_) => None,
         None => {
             let names: Vec<&str> = observed.images.iter().map(|image| image.name.as_str()).collect();
-            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let there = if names.is_empty() { "no image".to_owned() } else { names.join(", ") };
             Some(
                 checks::IMAGE
                     .fail()
-                    .observed(format!("on the host: {there}"))
-                    .expected(desired.image.clone())
+                    .observed(format!("the host does not have {}; it has {there}", desired.image))
                     .fix(Fix::new("name an image that is there, or have the host pull this one")),
             )
         }
@@ -109,6 +111,39 @@ fn fixed(desired: &Desired, observed: &Observed, vm: Option<&VmInfo>) -> Vec<Fin
     }
     if let Some(mode) = desired.networking.as_ref().filter(|_| !observed.version.capabilities().multiple_networks) {
         differs("networking", current_networking(old, observed), mode.clone());
+    }
+    findings
+}
+
+/// Where the app id is another one than the reader may expect.
+fn app_id(
+    desired: &Desired,
+    observed: &Observed,
+    context: &PlanContext<'_>,
+    vm: Option<&VmInfo>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let new = desired.new_app_id().to_string();
+    if vm.is_none() && desired.app_id.is_none() {
+        // What ran here before, or runs elsewhere, was made from another app-compose.
+        let last = context.history.entries.iter().rev().find(|entry| entry.host == context.host || !entry.removed);
+        if let Some(known) = last.filter(|known| !known.removed && known.app_id != new) {
+            findings.push(
+                checks::APP_ID
+                    .warn()
+                    .observed(format!("the new VM becomes app {new}; version #{} on {} is app {}", known.seq, known.host, known.app_id))
+                    .fix(Fix::new(format!("for the same keys as there, write app_id = \"{}\" into the project", known.app_id))),
+            );
+        }
+    }
+    let claimed = vm.map_or(new, |vm| vm.app_id.to_ascii_lowercase());
+    let measured = desired.compose.default_app_id().to_string();
+    let capabilities = observed.version.capabilities();
+    if !capabilities.explicit_app_id_always_measured && !desired.uses_kms() && claimed != measured {
+        findings.push(checks::APP_ID.warn().observed(format!(
+            "without a KMS dstack {} measures app id {measured}, whatever the VM is called by ({claimed})",
+            observed.version
+        )));
     }
     findings
 }
@@ -167,12 +202,12 @@ fn ports(
 }
 
 /// Another VM on the port. Next refuses it when the VM is made, v0.5 lets QEMU fail at start.
+///
+/// Where the node's default address is not known it is taken to be the one of a node that sets none.
 fn taken(port: &PortSpec, observed: &Observed, context: &PlanContext<'_>) -> Option<Finding> {
-    let mut others = observed
-        .other_ports
-        .iter()
-        .filter(|other| other.port.clashes_with(port, context.node.default_host_address))
-        .collect::<Vec<_>>();
+    let default = context.node.default_host_address.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let mut others: Vec<&TakenPort> =
+        observed.other_ports.iter().filter(|other| other.port.clashes_with(port, Some(default))).collect();
     others.sort_by_key(|other| !other.running);
     let other = others.first()?;
     let refused = observed.version.capabilities().port_conflicts_refused || other.running;
@@ -191,7 +226,7 @@ fn bridge(desired: &Desired, observed: &Observed, old: Option<&VmConfiguration>)
     let mode = match (&desired.networking, old) {
         (Some(mode), _) => mode.clone(),
         (None, Some(old)) => current_networking(old, observed),
-        (None, None) => crate::deploy::observe::networking_of(&[], &observed.meta),
+        (None, None) => networking_of(&[], &observed.meta),
     };
     if mode != "bridge" || desired.ports.is_empty() {
         return None;
@@ -334,7 +369,7 @@ fn user_config(desired: &Desired, version: DstackVersion, old: Option<&VmConfigu
     let new = desired.user_config.as_ref()?;
     let limit = version.capabilities().max_user_config_bytes;
     if new.len() > limit {
-        let observed = format!("{} bytes", new.len());
+        let observed = format!("the user config has {} bytes", new.len());
         return Some(checks::USER_CONFIG.fail().observed(observed).expected(format!("at most {limit} bytes, or the guest does not boot")));
     }
     let cleared = new.is_empty() && old.is_some_and(|old| !old.user_config.is_empty());
@@ -345,6 +380,8 @@ fn user_config(desired: &Desired, version: DstackVersion, old: Option<&VmConfigu
             .fix(Fix::new("put something harmless into the file, such as {}, or make a new VM"))
     })
 }
+
+const EMPTY_DISK_EVERY_BOOT: &str = "without a key provider every boot begins with an empty disk";
 
 /// What a change does to keys and data, by the key provider (upstream `dstack-util/src/system_setup.rs`).
 pub(super) fn lost_keys(desired: &Desired, vm: Option<&VmInfo>, fields: &[&str]) -> Vec<Consequence> {
@@ -372,7 +409,7 @@ pub(super) fn lost_keys(desired: &Desired, vm: Option<&VmInfo>, fields: &[&str])
             found.push(Consequence::DataLost { because });
         }
         KeyProvider::None if !fields.is_empty() => {
-            let because = "without a key provider every boot begins with an empty disk";
+            let because = EMPTY_DISK_EVERY_BOOT;
             found.push(Consequence::NewInstanceId);
             found.push(Consequence::DataLost { because });
         }
@@ -392,18 +429,17 @@ fn data(
         Consequence::DataLost { because } => Some(because),
         _ => None,
     })?;
-    // A disk that is made anew at every boot holds nothing to lose.
-    let expected_anyway = desired.compose.fields().key_provider_kind() == KeyProvider::None
-        && !because.contains("another one");
-    if expected_anyway {
-        return vm.is_some_and(has_process).then(|| checks::DATA.warn().observed(because));
+    // A disk that is made anew at every boot holds nothing to lose, and an accepted loss stands in the way of nothing; the
+    // consequences name both.
+    let holds_nothing =
+        desired.compose.fields().key_provider_kind() == KeyProvider::None && because == EMPTY_DISK_EVERY_BOOT;
+    if holds_nothing || context.accept_data_loss {
+        return None;
     }
-    Some(if context.accept_data_loss {
-        checks::DATA.warn().observed(because)
-    } else {
+    Some(
         checks::DATA
             .fail()
             .observed(because)
-            .fix(Fix::new("keep what you need elsewhere, then say that the loss is accepted; or use a KMS"))
-    })
+            .fix(Fix::new("keep what you need elsewhere, then say that the loss is accepted; or use a KMS")),
+    )
 }

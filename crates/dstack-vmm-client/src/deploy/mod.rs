@@ -28,6 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adopt;
 pub mod allowlist;
 #[cfg(feature = "client")]
 pub mod apply;
@@ -85,3 +86,6 @@ pub use resolve::{Desired, DesiredEnv, ProjectFiles, ResolveError};
 pub use rollback::Rollback;
 #[cfg(feature = "client")]
 pub use store::{LockedStore, Store, StoreError};
+
+#[cfg(test)]
+mod tests;

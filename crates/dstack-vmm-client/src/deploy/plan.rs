@@ -493,11 +493,12 @@ fn consequences(
             PolicyState::Managed { allowed: true } | PolicyState::Unknown => {}
         }
     }
-    if vm.is_some() && new_hash && desired.uses_kms() {
+    let fields: Vec<&str> = changes.iter().map(field).collect();
+    let lost = judge::lost_keys(desired, vm, &fields);
+    if vm.is_some() && new_hash && desired.uses_kms() && lost.is_empty() {
         found.push(Consequence::SameKeys);
     }
-    let fields: Vec<&str> = changes.iter().map(field).collect();
-    found.extend(judge::lost_keys(desired, vm, &fields));
+    found.extend(lost);
     found
 }
 

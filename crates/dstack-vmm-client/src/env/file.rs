@@ -16,10 +16,9 @@
 
 use std::collections::HashMap;
 
+use super::reader::Reader;
+use super::vars::{EnvVar, Environment};
 use dstack_check::{Hint, Hinted};
-use zeroize::Zeroizing;
-
-use super::vars::{EnvNameError, EnvVar, Environment, check_name};
 
 /// What is wrong with a `.env` file. Nothing that may belong to a value is ever part of it, and where a name is not one, it
 /// may: the line could be the middle of a key that somebody forgot to quote.
@@ -94,8 +93,12 @@ impl Hinted for EnvFileError {
                  lines needs quotes"
             }
             EnvFileProblem::Name { .. } => "names are letters, digits and _, not beginning with a digit",
-            EnvFileProblem::OpenQuote { .. } => "close the quote, or write \\' or \\\" for one that belongs to the value",
-            EnvFileProblem::AfterQuote { .. } => "put the whole value between the quotes, and a space before a # comment",
+            EnvFileProblem::OpenQuote { .. } => {
+                "close the quote, or write \\' or \\\" for one that belongs to the value"
+            }
+            EnvFileProblem::AfterQuote { .. } => {
+                "put the whole value between the quotes, and a space before a # comment"
+            }
             EnvFileProblem::Nul { .. } => "encode binary values, in base64 for instance",
             EnvFileProblem::Duplicate { .. } => "keep one of the two lines",
         };
@@ -132,7 +135,10 @@ impl std::fmt::Display for EnvNote {
         match kind {
             EnvNoteKind::LooksLikeExpansion => write!(f, "line {line}: the $ in {name} is not expanded"),
             EnvNoteKind::LineBreak => {
-                write!(f, "line {line}: {name} has a line break, which reaches the app as the two characters \\n")
+                write!(
+                    f,
+                    "line {line}: {name} has a line break, which reaches the app as the two characters \\n"
+                )
             }
         }
     }
@@ -171,9 +177,9 @@ impl EnvFile {
             // Up to there it is text, whose lines can be counted.
             let (fine, _) = bytes.split_at(error.valid_up_to());
             let fine = std::str::from_utf8(fine).unwrap_or_default();
-            Reader { text: fine, at: 0 }.error(fine.len(), EnvFileProblem::NotUtf8)
+            Reader::new(fine).error(fine.len(), EnvFileProblem::NotUtf8)
         })?;
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = Reader::new(text);
         reader.eat('\u{feff}');
         let mut file = Self { environment: Environment::new(), notes: Vec::new() };
         let mut lines: HashMap<&str, usize> = HashMap::new();
@@ -195,216 +201,6 @@ impl EnvFile {
         }
         Ok(file)
     }
-}
-
-/// One variable as it stands in the text.
-struct Entry<'a> {
-    name: &'a str,
-    /// Where the name begins, in bytes.
-    at: usize,
-    value: Zeroizing<String>,
-    /// Whether Compose would expand something in it.
-    expandable: bool,
-}
-
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn eat(&mut self, expected: char) -> bool {
-        let there = self.rest().starts_with(expected);
-        if there {
-            self.at += expected.len_utf8();
-        }
-        there
-    }
-
-    /// Skips spaces and tabs. True if there were any.
-    fn blanks(&mut self) -> bool {
-        let rest = self.rest();
-        let len = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        self.at += len;
-        len > 0
-    }
-
-    /// Bytes until the end of the line, without the line break.
-    fn line_len(&self) -> usize {
-        let rest = self.rest();
-        let len = rest.find('\n').unwrap_or(rest.len());
-        rest[..len].strip_suffix('\r').map_or(len, str::len)
-    }
-
-    fn skip_line(&mut self) {
-        self.at += self.rest().find('\n').map_or(self.rest().len(), |len| len + 1);
-    }
-
-    /// Line and column of a place, both from 1.
-    fn place(&self, at: usize) -> (usize, usize) {
-        let before = &self.text[..at];
-        let line_start = before.rfind('\n').map_or(0, |break_at| break_at + 1);
-        let column = before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1;
-        (before.bytes().filter(|byte| *byte == b'\n').count() + 1, column)
-    }
-
-    fn error(&self, at: usize, problem: EnvFileProblem) -> EnvFileError {
-        let (line, column) = self.place(at);
-        EnvFileError { line, column, problem }
-    }
-
-    /// The next variable, or the end of the file.
-    fn entry(&mut self) -> Result<Option<Entry<'a>>, EnvFileError> {
-        loop {
-            self.blanks();
-            match self.peek() {
-                None => return Ok(None),
-                Some('#' | '\n' | '\r') => self.skip_line(),
-                Some(_) => break,
-            }
-        }
-        let keyword = self.rest().strip_prefix("export");
-        if keyword.is_some_and(|rest| rest.starts_with([' ', '\t'])) {
-            self.at += "export".len();
-            self.blanks();
-        }
-        let (at, name) = self.name()?;
-        self.blanks();
-        let start = self.at;
-        let (value, expandable) = match self.peek() {
-            Some('\'') => (self.single_quoted(name)?, false),
-            Some('"') => self.double_quoted(name)?,
-            _ => self.unquoted(),
-        };
-        if let Some(nul) = self.text[start..self.at].find('\0') {
-            return Err(self.error(start + nul, EnvFileProblem::Nul { name: name.to_owned() }));
-        }
-        Ok(Some(Entry { name, at, value, expandable }))
-    }
-
-    fn name(&mut self) -> Result<(usize, &'a str), EnvFileError> {
-        let at = self.at;
-        let line = &self.rest()[..self.line_len()];
-        let Some(equals) = line.find('=') else {
-            return Err(self.error(at, EnvFileProblem::NoEquals));
-        };
-        let name = line[..equals].trim_end_matches([' ', '\t']);
-        match check_name(name) {
-            Ok(()) => {}
-            Err(EnvNameError::Character { character, position, .. }) => {
-                let before = name.char_indices().nth(position - 1).map_or(0, |(offset, _)| offset);
-                return Err(self.error(at + before, EnvFileProblem::Name { character, first: position == 1 }));
-            }
-            Err(_) => return Err(self.error(at, EnvFileProblem::NoName)),
-        }
-        self.at += equals + 1;
-        Ok((at, name))
-    }
-
-    fn unquoted(&mut self) -> (Zeroizing<String>, bool) {
-        let line = &self.rest()[..self.line_len()];
-        let comment = line.char_indices().find(|(at, c)| {
-            // White space before `=` was skipped, and one right behind `=` begins a comment too.
-            let blank_before = self.text[..self.at + at].ends_with([' ', '\t']);
-            *c == '#' && blank_before
-        });
-        let value = &line[..comment.map_or(line.len(), |(at, _)| at)];
-        let value = value.trim_end_matches([' ', '\t', '\r']);
-        self.skip_line();
-        (Zeroizing::new(value.to_owned()), looks_like_expansion(value))
-    }
-
-    fn single_quoted(&mut self, name: &str) -> Result<Zeroizing<String>, EnvFileError> {
-        let body = self.quoted(name, '\'', "'")?;
-        let mut value = Zeroizing::new(String::with_capacity(body.len()));
-        let mut chars = body.chars().peekable();
-        while let Some(c) = chars.next() {
-            match (c, chars.peek()) {
-                ('\\', Some('\'')) | ('\r', Some('\n')) => {}
-                _ => value.push(c),
-            }
-        }
-        Ok(value)
-    }
-
-    fn double_quoted(&mut self, name: &str) -> Result<(Zeroizing<String>, bool), EnvFileError> {
-        let body = self.quoted(name, '"', DOUBLE_QUOTED_ESCAPES)?;
-        let mut value = Zeroizing::new(String::with_capacity(body.len()));
-        let mut expandable = false;
-        let mut chars = body.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            match (c, chars.peek()) {
-                ('\\', Some(&(_, escaped))) if DOUBLE_QUOTED_ESCAPES.contains(escaped) => {
-                    chars.next();
-                    value.push(match escaped {
-                        'n' => '\n',
-                        'r' => '\r',
-                        't' => '\t',
-                        itself => itself,
-                    });
-                }
-                ('\r', Some((_, '\n'))) => {}
-                _ => {
-                    expandable |= c == '$' && begins_expansion(&body[at + 1..]);
-                    value.push(c);
-                }
-            }
-        }
-        Ok((value, expandable))
-    }
-
-    /// The text between this quote and the one that closes it, and goes on behind the line of the latter. After a
-    /// backslash, the characters in `escapes` stand for something else.
-    fn quoted(&mut self, name: &str, quote: char, escapes: &str) -> Result<&'a str, EnvFileError> {
-        let open = self.at;
-        let body = &self.text[open + quote.len_utf8()..];
-        let mut chars = body.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            if c == quote {
-                self.at = open + at + 2 * quote.len_utf8();
-                self.after_quote(name)?;
-                return Ok(&body[..at]);
-            }
-            if c == '\\' {
-                chars.next_if(|(_, escaped)| escapes.contains(*escaped));
-            }
-        }
-        Err(self.error(open, EnvFileProblem::OpenQuote { name: name.to_owned() }))
-    }
-
-    /// What may stand behind a closing quote: nothing, or white space and a comment.
-    fn after_quote(&mut self, name: &str) -> Result<(), EnvFileError> {
-        let blank = self.blanks();
-        match self.peek() {
-            None | Some('\n') => {}
-            Some('\r') if self.line_len() == 0 => {}
-            Some('#') if blank => {}
-            Some(_) => return Err(self.error(self.at, EnvFileProblem::AfterQuote { name: name.to_owned() })),
-        }
-        self.skip_line();
-        Ok(())
-    }
-}
-
-/// What a backslash changes between `"`.
-const DOUBLE_QUOTED_ESCAPES: &str = "\"\\$nrt";
-
-/// Whether there is a `$` that begins `$NAME` or `${`.
-fn looks_like_expansion(text: &str) -> bool {
-    text.match_indices('$').any(|(at, _)| begins_expansion(&text[at + 1..]))
-}
-
-/// Whether this stands behind a `$` that Compose expands.
-fn begins_expansion(text: &str) -> bool {
-    text.starts_with(|c: char| c == '{' || c == '_' || c.is_ascii_alphabetic())
 }
 
 #[cfg(test)]
@@ -478,10 +274,9 @@ mod tests {
             vars in prop::collection::vec(("[A-Za-z_][A-Za-z0-9_]{0,8}", "[^\\x00]{0,30}"), 0..10),
             awkward in prop::collection::vec("[a'\"\\\\$\\n\\r\\t# =]{0,12}", 0..6),
         ) {
-            let vars = vars.into_iter().map(|(name, value)| (name, value));
-            let awkward = awkward.into_iter().enumerate().map(|(n, value)| (format!("awkward_{n}"), value));
+                        let awkward = awkward.into_iter().enumerate().map(|(n, value)| (format!("awkward_{n}"), value));
             let environment: Environment =
-                vars.chain(awkward).map(|(name, value)| EnvVar::new(name, value).unwrap()).collect();
+                vars.into_iter().chain(awkward).map(|(name, value)| EnvVar::new(name, value).unwrap()).collect();
             let text = environment.to_env_file();
             prop_assert_eq!(EnvFile::parse(text.as_bytes()).unwrap().environment, environment);
         }

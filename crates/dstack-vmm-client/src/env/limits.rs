@@ -65,13 +65,17 @@ pub enum EnvLimitError {
 }
 
 fn say_longest(longest: &Option<(String, usize)>) -> String {
-    longest.as_ref().map_or_else(String::new, |(name, bytes)| format!("; the longest value is {name} with {bytes}"))
+    longest
+        .as_ref()
+        .map_or_else(String::new, |(name, bytes)| format!("; the longest value is {name} with {bytes}"))
 }
 
 impl Hinted for EnvLimitError {
     fn hint(&self) -> Option<Hint> {
         let text = match self {
-            Self::Items { .. } => "join settings that belong together into one variable, or put them into the image",
+            Self::Items { .. } => {
+                "join settings that belong together into one variable, or put them into the image"
+            }
             Self::Name { .. } => "shorten the name, and its entry in allowed_envs",
             Self::Value { .. } | Self::Total { .. } | Self::Blob { .. } => {
                 "let the app fetch large secrets itself, and pass it the key for them"
@@ -124,7 +128,9 @@ pub struct NotAllowedError {
 
 impl Hinted for NotAllowedError {
     fn hint(&self) -> Option<Hint> {
-        Some(Hint::from("add the names to allowed_envs, which changes the compose hash, or take the variables out"))
+        Some(Hint::from(
+            "add the names to allowed_envs, which changes the compose hash, or take the variables out",
+        ))
     }
 }
 
@@ -206,9 +212,12 @@ mod tests {
     #[test]
     fn the_blob_limit_is_exact() {
         // One value alone cannot reach it, so a second one fills the rest.
-        let rest = MAX_BLOB_BYTES - MIN_BLOB_BYTES - plaintext_len(&environment([("A".into(), MAX_VALUE_BYTES), ("B".into(), 0)]));
+        let rest = MAX_BLOB_BYTES
+            - MIN_BLOB_BYTES
+            - plaintext_len(&environment([("A".into(), MAX_VALUE_BYTES), ("B".into(), 0)]));
         assert_eq!(check_limits(&environment([("A".into(), MAX_VALUE_BYTES), ("B".into(), rest)])), Ok(()));
-        let over = check_limits(&environment([("A".into(), MAX_VALUE_BYTES), ("B".into(), rest + 1)])).unwrap_err();
+        let over =
+            check_limits(&environment([("A".into(), MAX_VALUE_BYTES), ("B".into(), rest + 1)])).unwrap_err();
         assert!(matches!(over, EnvLimitError::Blob { bytes, .. } if bytes == MAX_BLOB_BYTES + 1), "{over}");
     }
 

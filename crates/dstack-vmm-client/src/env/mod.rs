@@ -19,8 +19,10 @@
 
 mod file;
 mod limits;
+mod reader;
 mod seal;
 mod signature;
+mod signer;
 mod vars;
 
 pub use file::{EnvFile, EnvFileError, EnvFileProblem, EnvNote, EnvNoteKind};
@@ -32,7 +34,8 @@ pub use limits::{
 pub use seal::seal_with;
 pub use seal::{EnvPublicKey, MIN_BLOB_BYTES, OpenError, SealError, open, open_bytes, seal};
 pub use signature::{
-    DEFAULT_MAX_AGE, MAX_CLOCK_AHEAD, SignatureError, SignatureForm, SignaturePolicy, SignerKey, VerifiedKey,
+    DEFAULT_MAX_AGE, MAX_CLOCK_AHEAD, SignatureError, SignatureForm, SignaturePolicy, VerifiedKey,
     legacy_digest, v1_digest, verify_env_key,
 };
+pub use signer::{SignerKey, SignerKeyError};
 pub use vars::{EnvNameError, EnvVar, Environment, check_name};

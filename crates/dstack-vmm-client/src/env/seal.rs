@@ -95,7 +95,9 @@ impl Hinted for SealError {
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::Limit(limit) => limit.hint(),
-            Self::WeakKey { .. } => Some(Hint::from("ask the KMS for the key again, and check its signature")),
+            Self::WeakKey { .. } => {
+                Some(Hint::from("ask the KMS for the key again, and check its signature"))
+            }
             Self::Random | Self::Cipher => None,
         }
     }

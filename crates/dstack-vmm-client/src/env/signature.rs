@@ -8,17 +8,16 @@
 //! There are two signatures. v1 covers the time, so an old key cannot be played back; the legacy one does not, and is
 //! accepted only by a policy that says so.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use dstack_check::{Hint, Hinted};
 use ring::hmac;
+use secp256k1::Message;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
-use secp256k1::{Message, PublicKey};
 use tiny_keccak::{Hasher, Keccak};
 
 use super::seal::EnvPublicKey;
+use super::signer::SignerKey;
 use crate::api::PublicKeyResponse;
 use crate::ids::AppId;
 
@@ -49,74 +48,6 @@ fn keccak256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = [0; 32];
     keccak.finalize(&mut hash);
     hash
-}
-
-/// The root key of a KMS: a compressed secp256k1 public key, 33 bytes, shown as 66 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SignerKey([u8; 33]);
-
-/// A text or byte string that is no public key on secp256k1.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a KMS key is a secp256k1 public key of 33 bytes, 66 hex digits that begin with 02 or 03; {found}")]
-#[non_exhaustive]
-pub struct SignerKeyError {
-    /// What is there instead.
-    pub found: String,
-}
-
-impl SignerKey {
-    /// The bytes, compressed.
-    pub const fn as_bytes(&self) -> &[u8; 33] {
-        &self.0
-    }
-
-    fn of(key: &PublicKey) -> Self {
-        Self(key.serialize())
-    }
-}
-
-impl TryFrom<&[u8]> for SignerKey {
-    type Error = SignerKeyError;
-
-    /// Takes the compressed form (33 bytes) and the uncompressed one (65 bytes).
-    fn try_from(bytes: &[u8]) -> Result<Self, SignerKeyError> {
-        let found = || match bytes.len() {
-            33 | 65 => "these bytes are no point of the curve".to_owned(),
-            len => format!("these are {len} bytes"),
-        };
-        PublicKey::from_slice(bytes).map(|key| Self::of(&key)).map_err(|_| SignerKeyError { found: found() })
-    }
-}
-
-impl FromStr for SignerKey {
-    type Err = SignerKeyError;
-
-    /// Reads hex digits, in either case, with or without `0x`.
-    fn from_str(text: &str) -> Result<Self, SignerKeyError> {
-        let text = text.trim();
-        let digits = text.strip_prefix("0x").unwrap_or(text);
-        let bytes = hex::decode(digits).map_err(|error| SignerKeyError {
-            found: match error {
-                hex::FromHexError::InvalidHexCharacter { c, index } => {
-                    format!("{c:?} at position {} is no hex digit", index + 1)
-                }
-                _ => format!("this text has {} digits", digits.len()),
-            },
-        })?;
-        Self::try_from(bytes.as_slice())
-    }
-}
-
-impl fmt::Display for SignerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for SignerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SignerKey({self})")
-    }
 }
 
 /// Whose signature is accepted, and how strictly.
@@ -358,7 +289,7 @@ fn recover(which: &'static str, digest: [u8; 32], signature: &[u8]) -> Result<Si
 
 #[cfg(test)]
 mod tests {
-    use secp256k1::SecretKey;
+    use secp256k1::{PublicKey, SecretKey};
 
     use super::*;
 
@@ -374,8 +305,9 @@ mod tests {
     }
 
     fn sign(seed: u8, digest: [u8; 32]) -> Vec<u8> {
-        let (id, compact) = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest), &secret(seed))
-            .serialize_compact();
+        let (id, compact) =
+            RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest), &secret(seed))
+                .serialize_compact();
         [&compact[..], &[id.to_u8()]].concat()
     }
 
@@ -431,7 +363,8 @@ mod tests {
 
     #[test]
     fn any_signer_is_a_choice_that_shows() {
-        let verified = verify_env_key(&answer(NOW), &APP, NOW, &SignaturePolicy::danger_accept_any_signer()).unwrap();
+        let verified =
+            verify_env_key(&answer(NOW), &APP, NOW, &SignaturePolicy::danger_accept_any_signer()).unwrap();
         assert!(!verified.pinned);
     }
 
@@ -460,14 +393,20 @@ mod tests {
             (with(|a| a.signature_v1[..64].fill(0xff)), strict()),
             (with(|a| a.signature_v1.clear()), strict()),
             (with(|a| a.signature.truncate(3)), strict()),
-            (with(|a| {
-                a.signature_v1.clear();
-                a.signature.truncate(3);
-            }), strict().allow_legacy_without_freshness()),
-            (with(|a| {
-                a.signature_v1.clear();
-                a.signature.clear();
-            }), strict().allow_legacy_without_freshness()),
+            (
+                with(|a| {
+                    a.signature_v1.clear();
+                    a.signature.truncate(3);
+                }),
+                strict().allow_legacy_without_freshness(),
+            ),
+            (
+                with(|a| {
+                    a.signature_v1.clear();
+                    a.signature.clear();
+                }),
+                strict().allow_legacy_without_freshness(),
+            ),
             (answer(NOW - 301), strict()),
             (answer(0), strict()),
             (answer(NOW + 61), strict()),
@@ -489,23 +428,15 @@ mod tests {
     fn a_changed_key_or_time_leads_to_another_signer() {
         let mut changed = answer(NOW);
         changed.public_key[0] ^= 1;
-        assert!(matches!(verify_env_key(&changed, &APP, NOW, &strict()), Err(SignatureError::UntrustedSigner { .. })));
+        assert!(matches!(
+            verify_env_key(&changed, &APP, NOW, &strict()),
+            Err(SignatureError::UntrustedSigner { .. })
+        ));
         let mut changed = answer(NOW);
         changed.timestamp -= 1;
-        assert!(matches!(verify_env_key(&changed, &APP, NOW, &strict()), Err(SignatureError::UntrustedSigner { .. })));
-    }
-
-    #[test]
-    fn signer_keys_as_text() {
-        let key = signer(1);
-        assert_eq!(key.to_string().parse(), Ok(key));
-        assert_eq!(format!("0x{}", key.to_string().to_uppercase()).parse(), Ok(key));
-        let long = PublicKey::from_secret_key(&secret(1)).serialize_uncompressed();
-        assert_eq!(SignerKey::try_from(&long[..]), Ok(key));
-        let said = |text: &str| text.parse::<SignerKey>().unwrap_err().found;
-        assert_eq!(said("zz"), "'z' at position 1 is no hex digit");
-        assert_eq!(said("abc"), "this text has 3 digits");
-        assert_eq!(said("abcd"), "these are 2 bytes");
-        assert_eq!(said(&"ff".repeat(33)), "these bytes are no point of the curve");
+        assert!(matches!(
+            verify_env_key(&changed, &APP, NOW, &strict()),
+            Err(SignatureError::UntrustedSigner { .. })
+        ));
     }
 }

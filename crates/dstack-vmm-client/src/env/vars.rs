@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn values_are_not_shown() {
-        let environment: Environment = [EnvVar::new("TOKEN", "hunter2".to_owned()).unwrap()].into_iter().collect();
+        let environment: Environment =
+            [EnvVar::new("TOKEN", "hunter2".to_owned()).unwrap()].into_iter().collect();
         assert_eq!(format!("{environment:?}"), "[TOKEN=<7 bytes>]");
     }
 

@@ -137,8 +137,9 @@ impl LogFile {
             // Also notices that the client has gone.
             let mut probe = [0];
             tokio::select! {
-                changed = data.changed() => changed.map_err(drop)?,
+                biased;
                 _ = broken.changed() => return Err(()),
+                changed = data.changed() => changed.map_err(drop)?,
                 _ = tokio::io::AsyncReadExt::read(conn, &mut probe) => return Err(()),
             }
         }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -176,4 +176,25 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]
 /// A JSON reply.
 pub(crate) fn json(status: u16, body: impl AsRef<[u8]>) -> Vec<u8> {
     reply(status, &[("content-type", "application/json")], body)
+}
+
+/// A server that notes each request and answers what a function says.
+pub(crate) async fn noting<F>(answer: F) -> (Server, Arc<Mutex<Vec<Request>>>)
+where
+    F: Fn(&Request) -> serde_json::Value + Send + Sync + 'static,
+{
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (notes, answer) = (Arc::clone(&seen), Arc::new(answer));
+    let server = Server::tcp(move |_, mut conn: Conn| {
+        let (notes, answer) = (Arc::clone(&notes), Arc::clone(&answer));
+        async move {
+            while let Some(request) = read_request(&mut conn).await {
+                let body = answer(&request).to_string();
+                notes.lock().unwrap().push(request);
+                conn.write_all(&json(200, body)).await.unwrap();
+            }
+        }
+    })
+    .await;
+    (server, seen)
 }

@@ -116,10 +116,8 @@ impl Evidence {
     /// A quote over this report data, and the log that explains it.
     pub(crate) fn quote(&self, report_data: ReportData) -> (Vec<u8>, EventLog) {
         let log = self.log();
-        let mut quote = EmulatedQuote::default();
-        quote.measurements = self.measurements(&log);
-        quote.creator = self.creator;
-        quote.report_data = report_data;
+        let measurements = self.measurements(&log);
+        let quote = EmulatedQuote { measurements, creator: self.creator, report_data };
         (quote.to_bytes(), log)
     }
 

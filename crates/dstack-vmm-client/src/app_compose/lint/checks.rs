@@ -41,7 +41,10 @@ pub const CHECKS: &[CheckDef] = &[
     fields("compose.version-fields", "every field is one that this version reads")
         .why("a setting for a later version is ignored without a word"),
     fields("compose.deprecated-fields", "no field is deprecated"),
-    fields("compose.manifest-version", "the manifest version has the form and the value that this version takes"),
+    fields(
+        "compose.manifest-version",
+        "the manifest version has the form and the value that this version takes",
+    ),
     app("compose.name", "the name is one that the VMM takes for a VM"),
     app("compose.runner", "the guest knows the runner"),
     app("compose.runner.payload", "the document has what the runner runs").parents(&["compose.runner"]),

@@ -21,8 +21,13 @@ pub(super) fn size(check: &CheckDef, doc: &Doc<'_>) -> Finding {
         return check
             .warn()
             .observed(observed)
-            .expected(format!("at most {} bytes, unless the VMM's body limit was raised", limits.max_request_bytes))
-            .fix(Fix::new("move large files out of the document, or raise the VMM's limit for CreateVm and UpdateVm"));
+            .expected(format!(
+                "at most {} bytes, unless the VMM's body limit was raised",
+                limits.max_request_bytes
+            ))
+            .fix(Fix::new(
+                "move large files out of the document, or raise the VMM's limit for CreateVm and UpdateVm",
+            ));
     }
     check.pass().observed(observed)
 }
@@ -32,7 +37,10 @@ pub(super) fn utf8(check: &CheckDef, doc: &Doc<'_>) -> Finding {
         Ok(_) => check.pass(),
         Err(at) => check
             .fail()
-            .observed(format!("byte 0x{:02x} does not belong there", doc.bytes.get(at).copied().unwrap_or_default()))
+            .observed(format!(
+                "byte 0x{:02x} does not belong there",
+                doc.bytes.get(at).copied().unwrap_or_default()
+            ))
             .evidence(doc.source(at), format!("at byte {at}"))
             .fix(Fix::new("save the document as UTF-8")),
     }
@@ -42,14 +50,10 @@ pub(super) fn bom(check: &CheckDef, doc: &Doc<'_>) -> Finding {
     if !doc.readable().starts_with('\u{feff}') {
         return check.pass();
     }
-    check
-        .fail()
-        .observed("it begins with the bytes ef bb bf")
-        .evidence(doc.source(0), "U+FEFF")
-        .fix(Fix::new("save the document as UTF-8 without a byte order mark").command(format!(
-            r"sed -i '1s/^\xef\xbb\xbf//' {}",
-            doc.file
-        )))
+    check.fail().observed("it begins with the bytes ef bb bf").evidence(doc.source(0), "U+FEFF").fix(
+        Fix::new("save the document as UTF-8 without a byte order mark")
+            .command(format!(r"sed -i '1s/^\xef\xbb\xbf//' {}", doc.file)),
+    )
 }
 
 pub(super) fn syntax(check: &CheckDef, doc: &Doc<'_>) -> Finding {

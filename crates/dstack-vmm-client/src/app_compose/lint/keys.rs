@@ -49,16 +49,20 @@ pub(super) fn key_provider(check: &CheckDef, doc: &Doc<'_>) -> Finding {
         Some(other) => troubles.fail(at, format!("there is no key provider {other:?}")),
     }
     if let Some(named) = named {
-        for (flag, on, provider) in [("kms_enabled", kms, "kms"), ("local_key_provider_enabled", local, "local")] {
+        for (flag, on, provider) in
+            [("kms_enabled", kms, "kms"), ("local_key_provider_enabled", local, "local")]
+        {
             if on && named != provider {
-                troubles.warn(doc.at(flag), format!("{flag} is on and key_provider is {named:?}, which wins"));
+                troubles
+                    .warn(doc.at(flag), format!("{flag} is on and key_provider is {named:?}, which wins"));
             }
         }
         if named == "kms" && !kms {
             troubles.warn(at, "key_provider is \"kms\" and kms_enabled is not on, which older tools look at");
         }
     }
-    let finding = troubles.conclude(check, doc, "name one key provider: kms_enabled for a KMS, else key_provider");
+    let finding =
+        troubles.conclude(check, doc, "name one key provider: kms_enabled for a KMS, else key_provider");
     let effective = effective(doc);
     if finding.observed.is_some() { finding } else { finding.observed(format!("key provider: {effective}")) }
 }
@@ -91,10 +95,7 @@ pub(super) fn gateway(check: &CheckDef, doc: &Doc<'_>) -> Finding {
     let feature = doc.texts("features").any(|(_, text)| text == "tproxy-net").then_some("features");
     let Some(by) = flags.or(feature) else { return check.not_applicable() };
     if effective(doc) != KeyProvider::Kms {
-        troubles.warn(
-            doc.at(by),
-            "the gateway knows apps by certificates of the KMS, and this app has none",
-        );
+        troubles.warn(doc.at(by), "the gateway knows apps by certificates of the KMS, and this app has none");
     }
     troubles.conclude(check, doc, "switch kms_enabled on, or gateway_enabled off and map ports on the host")
 }
@@ -148,7 +149,8 @@ pub(super) fn launch_token(check: &CheckDef, doc: &Doc<'_>) -> Finding {
 
 pub(super) fn requirements(check: &CheckDef, doc: &Doc<'_>) -> Finding {
     let mut troubles = Troubles::default();
-    let Some(requirements) = doc.value("requirements").filter(|node| matches!(node.kind, Kind::Object(_))) else {
+    let Some(requirements) = doc.value("requirements").filter(|node| matches!(node.kind, Kind::Object(_)))
+    else {
         return check.not_applicable();
     };
     let manifest = doc.text_of("manifest_version").and_then(|text| text.trim().parse::<u32>().ok());
@@ -168,7 +170,8 @@ pub(super) fn requirements(check: &CheckDef, doc: &Doc<'_>) -> Finding {
             }
         }
     }
-    let text = |name: &str| requirements.get(name).and_then(|node: &Node| Some((node.span.start, node.as_str()?)));
+    let text =
+        |name: &str| requirements.get(name).and_then(|node: &Node| Some((node.span.start, node.as_str()?)));
     if let Some((at, hash)) = text("launch_token_hash")
         && !is_hex(hash, 64)
     {
@@ -188,7 +191,9 @@ fn looks_like_version_requirement(text: &str) -> bool {
     let comparator = |part: &str| {
         let version = part.trim().trim_start_matches(['=', '>', '<', '~', '^']).trim_start();
         let numbers = version.split(['-', '+']).next().unwrap_or_default();
-        let number = |n: &str| !n.is_empty() && (n.bytes().all(|b| b.is_ascii_digit()) || matches!(n, "*" | "x" | "X"));
+        let number = |n: &str| {
+            !n.is_empty() && (n.bytes().all(|b| b.is_ascii_digit()) || matches!(n, "*" | "x" | "X"))
+        };
         numbers.split('.').all(number) && numbers.split('.').count() <= 3
     };
     text.split(',').all(comparator)

@@ -22,7 +22,11 @@ pub(super) fn runner(check: &CheckDef, doc: &Doc<'_>) -> Finding {
         Some(_) => {}
         None => troubles.fail(at, format!("no guest has a runner {name:?}")),
     }
-    troubles.conclude(check, doc, "use docker-compose, bash, or on next nerdctl-compose; the VMM takes any text here")
+    troubles.conclude(
+        check,
+        doc,
+        "use docker-compose, bash, or on next nerdctl-compose; the VMM takes any text here",
+    )
 }
 
 pub(super) fn payload(check: &CheckDef, doc: &Doc<'_>) -> Finding {
@@ -53,7 +57,11 @@ pub(super) fn snapshotter(check: &CheckDef, doc: &Doc<'_>) -> Finding {
     if known_runner(doc) != Some(Runner::NerdctlCompose) {
         troubles.fail(at, "only the runner nerdctl-compose has a snapshotter");
     }
-    troubles.conclude(check, doc, "take snapshotter out, or use overlayfs or stargz with the runner nerdctl-compose")
+    troubles.conclude(
+        check,
+        doc,
+        "take snapshotter out, or use overlayfs or stargz with the runner nerdctl-compose",
+    )
 }
 
 pub(super) fn script_line_endings(check: &CheckDef, doc: &Doc<'_>) -> Finding {
@@ -99,12 +107,17 @@ pub(super) fn init_scripts(check: &CheckDef, doc: &Doc<'_>) -> Finding {
         if doc.version == DstackVersion::V0_5 {
             troubles.fail(at, "guests of dstack 0.5 take one script, not a list");
         } else if scripts.len() > MAX_INIT_SCRIPTS {
-            troubles.fail(at, format!("{} scripts are too many, dstack takes {MAX_INIT_SCRIPTS}", scripts.len()));
+            troubles
+                .fail(at, format!("{} scripts are too many, dstack takes {MAX_INIT_SCRIPTS}", scripts.len()));
         }
         let manifest = doc.text_of("manifest_version").and_then(|text| text.trim().parse::<u32>().ok());
         if doc.version == DstackVersion::Next && scripts.len() > 1 && manifest.unwrap_or(0) < 3 {
             troubles.fail(at, "several init scripts need manifest_version \"3\"");
         }
     }
-    troubles.conclude(check, doc, "join the scripts into one, or use manifest_version \"3\" with at most five")
+    troubles.conclude(
+        check,
+        doc,
+        "join the scripts into one, or use manifest_version \"3\" with at most five",
+    )
 }

@@ -77,7 +77,10 @@ pub(super) fn port_policy(check: &CheckDef, doc: &Doc<'_>) -> Finding {
         troubles.warn(policy.span.start, "restrict_mode without any port lets nothing through the gateway");
     }
     if !ports.is_empty() && !doc.flag("gateway_enabled", false) && !doc.flag("tproxy_enabled", false) {
-        troubles.warn(doc.at("port_policy"), "only the gateway reads the port policy, and gateway_enabled is off");
+        troubles.warn(
+            doc.at("port_policy"),
+            "only the gateway reads the port policy, and gateway_enabled is off",
+        );
     }
     troubles.conclude(check, doc, "list each port that the gateway may forward once")
 }
@@ -153,7 +156,11 @@ pub(super) fn verity_volumes(check: &CheckDef, doc: &Doc<'_>) -> Finding {
             }
         }
     }
-    troubles.conclude(check, doc, "give each volume a bare file name, its root hash, and an absolute path of its own")
+    troubles.conclude(
+        check,
+        doc,
+        "give each volume a bare file name, its root hash, and an absolute path of its own",
+    )
 }
 
 fn is_bare_file_name(name: &str) -> bool {

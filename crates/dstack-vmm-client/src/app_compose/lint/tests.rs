@@ -35,7 +35,8 @@ fn shown(finding: &Finding) -> String {
 fn troubles(bytes: &[u8], version: DstackVersion) -> Vec<String> {
     let findings = lint(bytes, version);
     assert_eq!(findings.len(), CHECKS.len(), "one finding a check");
-    let loud = |finding: &&Finding| matches!(finding.status, Status::Fail | Status::Warn | Status::Unknown { .. });
+    let loud =
+        |finding: &&Finding| matches!(finding.status, Status::Fail | Status::Warn | Status::Unknown { .. });
     let mut troubles: Vec<String> = findings.iter().filter(loud).map(shown).collect();
     let skipped = findings.iter().filter(|finding| matches!(finding.status, Status::Skipped { .. })).count();
     if skipped > 0 {
@@ -49,7 +50,8 @@ fn with(lines: &str) -> String {
     let names: Vec<&str> = lines.lines().filter_map(|line| line.trim().split('"').nth(1)).collect();
     let kept = GOOD.lines().filter(|line| {
         let name = line.trim().split('"').nth(1).unwrap_or_default();
-        !line.contains('}') && !names.contains(&name) || line.contains("docker_compose_file") && !names.contains(&name)
+        !line.contains('}') && !names.contains(&name)
+            || line.contains("docker_compose_file") && !names.contains(&name)
     });
     let kept: Vec<String> = kept.map(|line| line.trim_end_matches(',').to_owned()).collect();
     let (open, kept) = kept.split_first().unwrap();
@@ -164,7 +166,10 @@ fn settings() {
         r#""verity_volumes": [{"source": "../a", "verity_root": "00", "target": "a"}, {"target": "a"}]"#,
     ]));
     let without = GOOD.replace(",\n    \"secure_time\": false", "");
-    insta::assert_snapshot!("secure_time_left_out", troubles(without.as_bytes(), DstackVersion::Next).join("\n"));
+    insta::assert_snapshot!(
+        "secure_time_left_out",
+        troubles(without.as_bytes(), DstackVersion::Next).join("\n")
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@ use dstack_check::{CheckDef, Finding, Fix};
 use super::{Doc, Troubles};
 use crate::app_compose::MAX_MANIFEST_VERSION;
 use crate::app_compose::schema::{only_in_another, unknown_fields};
-use crate::app_compose::syntax::{Kind, Node};
 use crate::app_compose::size::parse_size;
+use crate::app_compose::syntax::{Kind, Node};
 
 /// The type of a field.
 #[derive(Clone, Copy)]
@@ -179,7 +179,11 @@ pub(super) fn deprecated(check: &CheckDef, doc: &Doc<'_>) -> Finding {
     if doc.member("docker_config").is_some() {
         troubles.warn(doc.at("docker_config"), "docker_config is not read since 0.5.5");
     }
-    troubles.conclude(check, doc, "use what took its place; the hash changes, so change it with the next update")
+    troubles.conclude(
+        check,
+        doc,
+        "use what took its place; the hash changes, so change it with the next update",
+    )
 }
 
 pub(super) fn manifest_version(check: &CheckDef, doc: &Doc<'_>) -> Finding {
