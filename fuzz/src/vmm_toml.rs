@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
         "cvm.kms_urls",
         &ConfigValue::from(vec!["https://kms.example.com".to_owned(), "a\"\n#".to_owned()]),
     );
-    edit(text, "auth.tokens", &ConfigValue::from(vec![]));
+    edit(text, "auth.tokens", &ConfigValue::from(Vec::<String>::new()));
     edit(
         text,
         "cvm.port_mapping.range",

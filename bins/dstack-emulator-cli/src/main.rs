@@ -1,2 +1,5 @@
-//! dstack-emulator-cli
-fn main() {}
+//! `dstack-emulator`: see the library of this package.
+
+fn main() -> std::process::ExitCode {
+    cli_support::main_with("dstack-emulator", dstack_emulator_cli::run)
+}

@@ -20,7 +20,7 @@ use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
 use commands::{
     compose, config, deploy, env, gpus, hosts as hosts_command, images, info, init, lifecycle, logs, ls, plan, rollback,
-    shell, wait,
+    shell, update, wait,
 };
 use context::Context;
 
@@ -48,6 +48,8 @@ enum Command {
     Deploy(deploy::Deploy),
     /// Show what deploy would do
     Plan(plan::Plan),
+    /// Change a VM without a project file
+    Update(Box<update::Update>),
     /// Go back to a version that was deployed before
     Rollback(rollback::Rollback),
     /// Start VMs
@@ -92,6 +94,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Init(command) => context.block_on(command),
         Command::Deploy(command) => context.block_on(command),
         Command::Plan(command) => context.block_on(command),
+        Command::Update(command) => context.block_on(*command),
         Command::Rollback(command) => context.block_on(command),
         Command::Start(command) => context.block_on(command),
         Command::Stop(command) => context.block_on(command),

@@ -97,7 +97,8 @@ impl Auth {
     }
 
     fn basic(&self, encoded: &str) -> bool {
-        let Some(decoded) = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        let Some(decoded) = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+        else {
             return false;
         };
         let Some((user, password)) = decoded.split_once(':') else { return false };
@@ -127,7 +128,8 @@ pub(crate) fn without_token(uri: &Uri) -> Uri {
         return uri.clone();
     }
     let kept: Vec<&str> = query.split('&').filter(|pair| !is_token_pair(pair)).collect();
-    let path = if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) };
+    let path =
+        if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) };
     path.parse().unwrap_or_else(|_| uri.clone())
 }
 

@@ -128,9 +128,10 @@ impl FromStr for BootProfile {
         match text.split_once('@') {
             None if text == "ok" => Some(Self::new()),
             None if text == "no-guest" => Some(Self::no_guest()),
-            Some(("fail", rest)) => {
-                rest.split_once(':').filter(|(step, _)| known(step)).map(|(s, error)| Self::fails_at(s, error))
-            }
+            Some(("fail", rest)) => rest
+                .split_once(':')
+                .filter(|(step, _)| known(step))
+                .map(|(s, error)| Self::fails_at(s, error)),
             Some(("crash", step)) if known(step) => Some(Self::crashes_at(step)),
             Some(("hang", step)) if known(step) => Some(Self::hangs_at(step)),
             _ => None,
@@ -196,7 +197,10 @@ pub(crate) fn timeline(profile: &BootProfile, facts: &BootFacts) -> Vec<(u64, Ha
     if profile.outcome == Outcome::NoGuest {
         for second in 1..=7_u64 {
             line.at = second * step_ms;
-            line.push(Happening::Stdout(format!("[{:8.3}] EMULATED machine idles, no guest in it", line.seconds())));
+            line.push(Happening::Stdout(format!(
+                "[{:8.3}] EMULATED machine idles, no guest in it",
+                line.seconds()
+            )));
         }
         return line.out;
     }
@@ -224,10 +228,9 @@ pub(crate) fn timeline(profile: &BootProfile, facts: &BootFacts) -> Vec<(u64, Ha
             return line.out;
         }
         match step {
-            "requesting app keys" => line.push(Happening::Event {
-                event: "instance.info",
-                body: facts.instance_info.clone(),
-            }),
+            "requesting app keys" => {
+                line.push(Happening::Event { event: "instance.info", body: facts.instance_info.clone() })
+            }
             "starting containers" => {
                 for service in &facts.services {
                     line.serial(&format!("container {service} started"));
@@ -428,10 +431,11 @@ mod tests {
 
     #[test]
     fn the_first_serial_line_says_what_it_is() {
-        let first = timeline(&BootProfile::new(), &facts()).into_iter().find_map(|(_, happening)| match happening {
-            Happening::Serial(text) => Some(text),
-            _ => None,
-        });
+        let first =
+            timeline(&BootProfile::new(), &facts()).into_iter().find_map(|(_, happening)| match happening {
+                Happening::Serial(text) => Some(text),
+                _ => None,
+            });
         assert!(first.unwrap().contains("EMULATED"));
     }
 }

@@ -40,8 +40,14 @@ pub enum StartError {
         source: io::Error,
     },
     /// A listener cannot be opened.
-    #[error("cannot listen")]
-    Listen(#[source] io::Error),
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address, as it was asked for.
+        address: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The file of users cannot be used.
     #[error(transparent)]
     Htpasswd(#[from] HtpasswdError),
@@ -194,10 +200,10 @@ impl Builder {
     pub async fn start(self) -> Result<Emulator, StartError> {
         let temporary = match &self.run_dir {
             Some(_) => None,
-            None => Some(tempfile::tempdir().map_err(|source| StartError::RunDir {
-                path: std::env::temp_dir(),
-                source,
-            })?),
+            None => Some(
+                tempfile::tempdir()
+                    .map_err(|source| StartError::RunDir { path: std::env::temp_dir(), source })?,
+            ),
         };
         let run_dir = match (&self.run_dir, &temporary) {
             (Some(path), _) => path.as_path(),
@@ -220,7 +226,9 @@ impl Builder {
         let node = Node::new(self.version, settings, self.clock, store, images, kms, self.profiles);
         let node = Arc::new(node);
         node.load();
-        let served = serve(&node, &auth, &self.faults, &listeners).await.map_err(StartError::Listen)?;
+        let served = serve(&node, &auth, &self.faults, &listeners)
+            .await
+            .map_err(|(address, source)| StartError::Listen { address, source })?;
         let time = tokio::spawn({
             let node = Arc::clone(&node);
             async move { node.keep_time().await }
@@ -247,11 +255,7 @@ impl Builder {
         Ok(Images::at(dir, self.version, tags))
     }
 
-    fn kms(
-        &self,
-        store: &Store,
-        unusable: impl Fn(io::Error) -> StartError,
-    ) -> Result<Kms, StartError> {
+    fn kms(&self, store: &Store, unusable: impl Fn(io::Error) -> StartError) -> Result<Kms, StartError> {
         let file = store.root().join(KMS_FILE);
         let keys = match &self.root_keys {
             Some(keys) => keys.clone(),

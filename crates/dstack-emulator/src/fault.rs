@@ -227,7 +227,9 @@ mod tests {
 
     #[test]
     fn what_is_no_fault_is_refused() {
-        for text in ["CreateVm", "=error:x", "A=explode", "A=latency:soon", "A=cut", "A=slow:0/1", "A=status:7"] {
+        for text in
+            ["CreateVm", "=error:x", "A=explode", "A=latency:soon", "A=cut", "A=slow:0/1", "A=status:7"]
+        {
             assert!(text.parse::<Rule>().is_err(), "{text}");
         }
     }

@@ -52,11 +52,7 @@ pub struct Gpu {
 impl Gpu {
     /// A GPU at a PCI address.
     pub fn new(slot: &str, product_id: &str, description: &str) -> Self {
-        Self {
-            slot: slot.to_owned(),
-            product_id: product_id.to_owned(),
-            description: description.to_owned(),
-        }
+        Self { slot: slot.to_owned(), product_id: product_id.to_owned(), description: description.to_owned() }
     }
 }
 

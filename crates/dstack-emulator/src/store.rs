@@ -242,11 +242,8 @@ impl Store {
     pub(crate) fn manifest(&self, id: &str) -> Result<Manifest, RpcError> {
         let path = self.vm_dir(id).join("vm-manifest.json");
         let attempted = self.words("failed to read manifest", "Failed to read manifest");
-        let bytes = if Self::is_vm_id(id) {
-            fs::read(&path)
-        } else {
-            Err(io::Error::from_raw_os_error(NOT_FOUND))
-        };
+        let bytes =
+            if Self::is_vm_id(id) { fs::read(&path) } else { Err(io::Error::from_raw_os_error(NOT_FOUND)) };
         let bytes = bytes.map_err(|error| {
             RpcError::text(format!(
                 "Failed to read manifest: {attempted}: failed to open file `{}`: {error}",

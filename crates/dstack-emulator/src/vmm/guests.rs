@@ -35,11 +35,8 @@ impl Node {
         let kept = hex::decode(&before.instance_id_seed).ok().filter(|seed| keeps_disk && !seed.is_empty());
         let seed = kept.unwrap_or_else(|| random_bytes::<20>().unwrap_or_default().to_vec());
         let no_instance_id = app.is_some_and(|app| app.no_instance_id);
-        let instance_id = if no_instance_id {
-            String::new()
-        } else {
-            InstanceId::derive(&seed, &app_id, None).to_string()
-        };
+        let instance_id =
+            if no_instance_id { String::new() } else { InstanceId::derive(&seed, &app_id, None).to_string() };
         InstanceInfo { instance_id_seed: hex::encode(seed), instance_id, app_id: app_id.to_string() }
     }
 
@@ -72,7 +69,9 @@ impl Node {
         if !given.is_empty() && given.parse::<AppId>().is_err() {
             return Some(format!("app id {given} does not have 20 bytes"));
         }
-        GuestAgent::check_environment(&self.guest_spec(machine), &self.kms).err().map(|error| error.to_string())
+        GuestAgent::check_environment(&self.guest_spec(machine), &self.kms)
+            .err()
+            .map(|error| error.to_string())
     }
 
     /// What a VM's guest is booted with.

@@ -288,9 +288,6 @@ mod tests {
         let shown: Vec<_> =
             images.registry().into_iter().map(|i| (i.tag, i.local, i.pulling, i.error)).collect();
         let row = |tag: &str, error: &str| (tag.to_owned(), true, false, error.to_owned());
-        assert_eq!(
-            shown,
-            [row("0.5.11", "image directory dstack-0.5.11 already exists"), row("0.6.0", "")]
-        );
+        assert_eq!(shown, [row("0.5.11", "image directory dstack-0.5.11 already exists"), row("0.6.0", "")]);
     }
 }

@@ -33,7 +33,8 @@ impl Node {
             user_config: request.user_config.clone(),
         };
         let id = manifest.id.clone();
-        let unwritten = |error: std::io::Error| RpcError::text(format!("Failed to write the work dir: {error}"));
+        let unwritten =
+            |error: std::io::Error| RpcError::text(format!("Failed to write the work dir: {error}"));
         self.store.create(&manifest, &shared, !request.stopped).map_err(unwritten)?;
         if request.app_id.is_some() {
             let given = InstanceInfo { app_id: manifest.app_id.clone(), ..InstanceInfo::default() };

@@ -45,8 +45,13 @@ impl Query {
     /// `None` where the id is missing or a value cannot be read.
     fn read(query: &str) -> Option<Self> {
         let mut id = None;
-        let mut out =
-            Self { id: String::new(), follow: false, ansi: false, lines: DEFAULT_LINES, channel: "serial".to_owned() };
+        let mut out = Self {
+            id: String::new(),
+            follow: false,
+            ansi: false,
+            lines: DEFAULT_LINES,
+            channel: "serial".to_owned(),
+        };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = percent_decode(&value.replace('+', " "));

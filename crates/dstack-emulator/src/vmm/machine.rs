@@ -87,7 +87,13 @@ impl Machine {
     }
 
     /// The VM as `Status` and `GetInfo` show it.
-    pub(crate) fn info(&self, now_ms: u64, brief: bool, version: DstackVersion, settings: &Settings) -> VmInfo {
+    pub(crate) fn info(
+        &self,
+        now_ms: u64,
+        brief: bool,
+        version: DstackVersion,
+        settings: &Settings,
+    ) -> VmInfo {
         let mut info = VmInfo::default();
         info.id.clone_from(&self.manifest.id);
         info.name.clone_from(&self.manifest.name);

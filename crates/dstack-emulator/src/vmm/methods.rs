@@ -41,7 +41,9 @@ impl Node {
     /// Carries out a method of the VMM.
     pub(crate) async fn call(&self, call: &Call) -> Response {
         let has = |info: &&api::MethodInfo| {
-            info.name == call.method && info.surface == api::Surface::Vmm && info.versions.contains(&self.version)
+            info.name == call.method
+                && info.surface == api::Surface::Vmm
+                && info.versions.contains(&self.version)
         };
         if !api::METHODS.iter().any(|info| has(&info)) {
             return call.unknown();
@@ -81,7 +83,9 @@ impl Node {
             "SvStop" => call.encode(done(id().and_then(|id| self.stop_process(&id)))),
             "SvRemove" => call.encode(done(id().and_then(|id| self.remove_process(&id)))),
             // There is no bridge whose ports could be forwarded.
-            "ReportDhcpLease" => call.encode(call.decode::<ReportDhcpLeaseRequest>().map(|_| Empty::default())),
+            "ReportDhcpLease" => {
+                call.encode(call.decode::<ReportDhcpLeaseRequest>().map(|_| Empty::default()))
+            }
             _ => call.unknown(),
         }
     }
@@ -128,9 +132,8 @@ async fn connect(url: &str) -> Result<(), String> {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let default = if scheme == "https" { 443 } else { 80 };
     let authority = if has_port { authority } else { format!("{authority}:{default}") };
-    let addresses = tokio::task::spawn_blocking(move || {
-        authority.to_socket_addrs().map(Iterator::collect::<Vec<_>>)
-    });
+    let addresses =
+        tokio::task::spawn_blocking(move || authority.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
     let addresses = match addresses.await {
         Ok(Ok(addresses)) => addresses,
         Ok(Err(error)) => return Err(format!("dns error: {error}")),

@@ -389,7 +389,9 @@ impl Node {
         } else {
             let mut total = 0;
             for vm in state.vms() {
-                if (wanted.is_empty() || wanted.contains(vm.manifest.id.as_str())) && vm.matches(&request.keyword) {
+                if (wanted.is_empty() || wanted.contains(vm.manifest.id.as_str()))
+                    && vm.matches(&request.keyword)
+                {
                     if total >= skip && reply.vms.len() < take {
                         reply.vms.push(info(vm));
                     }
@@ -473,7 +475,8 @@ impl Node {
                     info.slot.clone_from(&gpu.slot);
                     info.product_id.clone_from(&gpu.product_id);
                     info.description.clone_from(&gpu.description);
-                    let attached = |vm: &Machine| vm.manifest.gpus.gpus.iter().any(|other| other.slot == gpu.slot);
+                    let attached =
+                        |vm: &Machine| vm.manifest.gpus.gpus.iter().any(|other| other.slot == gpu.slot);
                     info.is_free = !state.vms().any(|vm| vm.started && attached(vm));
                     info
                 })

@@ -1,8 +1,8 @@
 //! What the VMM serves besides its methods: a console, its API document, and the pages of errors.
 
 use axum::response::Response;
-use dstack_vmm_client::api::{METHODS, Surface};
 use dstack_vmm_client::DstackVersion;
+use dstack_vmm_client::api::{METHODS, Surface};
 use http::StatusCode;
 
 use super::node::{Node, REVISION};
@@ -84,7 +84,8 @@ pub(crate) fn openapi(node: &Node) -> Response {
 
 /// The browser of the API document is not part of the emulator.
 pub(crate) fn api_browser() -> Response {
-    let page = "<!DOCTYPE html>\n<title>EMULATED dstack VMM</title>\n<a href=\"openapi.json\">openapi.json</a>\n";
+    let page =
+        "<!DOCTYPE html>\n<title>EMULATED dstack VMM</title>\n<a href=\"openapi.json\">openapi.json</a>\n";
     bytes_reply(StatusCode::OK, HTML, page)
 }
 

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -32,6 +33,15 @@ use crate::rpc::{Call, Mount, failure, json_asked};
 pub(crate) enum Listener {
     Unix(PathBuf),
     Tcp(String),
+}
+
+impl std::fmt::Display for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(address) => f.write_str(address),
+        }
+    }
 }
 
 /// A server and what it needs for each request.
@@ -65,36 +75,41 @@ impl Drop for Served {
 #[error("connection dropped on purpose")]
 struct Dropped;
 
-/// Opens the listeners and serves them.
+/// Opens the listeners and serves them. The error names the address.
 pub(crate) async fn serve(
     node: &Arc<Node>,
     auth: &Auth,
     faults: &Faults,
     listeners: &[Listener],
-) -> io::Result<Vec<Served>> {
+) -> Result<Vec<Served>, (String, io::Error)> {
     let server = Arc::new(Server { node: Arc::clone(node), auth: auth.clone(), faults: faults.clone() });
     let mut served = Vec::new();
     for listener in listeners {
-        served.push(match listener {
-            Listener::Unix(path) => {
-                match std::fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-                let listener = UnixListener::bind(path)?;
-                let path = path.canonicalize()?;
-                let task = tokio::spawn(accept_unix(Arc::clone(&server), listener));
-                Served { endpoint: format!("unix:{}", path.display()), task, socket: Some(path) }
-            }
-            Listener::Tcp(address) => {
-                let listener = TcpListener::bind(address).await?;
-                let address: SocketAddr = listener.local_addr()?;
-                let task = tokio::spawn(accept_tcp(Arc::clone(&server), listener));
-                Served { endpoint: format!("http://{address}"), task, socket: None }
-            }
-        });
+        let opened = match listener {
+            Listener::Unix(path) => listen_unix(&server, path),
+            Listener::Tcp(address) => listen_tcp(&server, address).await,
+        };
+        served.push(opened.map_err(|error| (listener.to_string(), error))?);
     }
     Ok(served)
+}
+
+fn listen_unix(server: &Arc<Server>, path: &Path) -> io::Result<Served> {
+    // A socket is left behind where a server was killed. Any other file is somebody's.
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    let path = path.canonicalize()?;
+    let task = tokio::spawn(accept_unix(Arc::clone(server), listener));
+    Ok(Served { endpoint: format!("unix:{}", path.display()), task, socket: Some(path) })
+}
+
+async fn listen_tcp(server: &Arc<Server>, address: &str) -> io::Result<Served> {
+    let listener = TcpListener::bind(address).await?;
+    let address: SocketAddr = listener.local_addr()?;
+    let task = tokio::spawn(accept_tcp(Arc::clone(server), listener));
+    Ok(Served { endpoint: format!("http://{address}"), task, socket: None })
 }
 
 async fn accept_unix(server: Arc<Server>, listener: UnixListener) {
@@ -174,7 +189,9 @@ impl Server {
                 return Err(Dropped);
             }
             Some(Fault::Cut(bytes)) => self.route(request).await.map(|body| cut(body, bytes)),
-            Some(Fault::Slow { piece, every }) => self.route(request).await.map(|body| slow(body, piece, every)),
+            Some(Fault::Slow { piece, every }) => {
+                self.route(request).await.map(|body| slow(body, piece, every))
+            }
         };
         let headers = response.headers_mut();
         headers.insert(header::SERVER, HeaderValue::from_static("dstack VMM (EMULATED)"));

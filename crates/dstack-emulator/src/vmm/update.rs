@@ -3,7 +3,9 @@
 //! As in the VMM, files are written as the request is read: a later step that fails takes nothing back.
 
 use dstack_vmm_client::DstackVersion;
-use dstack_vmm_client::api::{ComposeHash as HashReply, Id, ResizeVmRequest, UpdateVmRequest, VmConfiguration};
+use dstack_vmm_client::api::{
+    ComposeHash as HashReply, Id, ResizeVmRequest, UpdateVmRequest, VmConfiguration,
+};
 use dstack_vmm_client::app_compose::ComposeHash;
 use dstack_vmm_client::ids::AppId;
 
@@ -85,7 +87,12 @@ impl Node {
     }
 
     /// Everything but files and resources.
-    fn apply(&self, state: &State, request: &UpdateVmRequest, manifest: &mut Manifest) -> Result<(), RpcError> {
+    fn apply(
+        &self,
+        state: &State,
+        request: &UpdateVmRequest,
+        manifest: &mut Manifest,
+    ) -> Result<(), RpcError> {
         if request.gpus.is_some() {
             manifest.gpus = validate::gpus(request.gpus.as_ref(), &self.settings)?;
         }
@@ -108,8 +115,7 @@ impl Node {
             manifest.gateway_urls.clone_from(&request.gateway_urls);
         }
         if request.update_networking && self.version != DstackVersion::V0_5 {
-            manifest.networks =
-                validate::networks(None, &request.networks, self.version, &self.settings)?;
+            manifest.networks = validate::networks(None, &request.networks, self.version, &self.settings)?;
             manifest.networking = manifest.networks.first().cloned();
         }
         Ok(())

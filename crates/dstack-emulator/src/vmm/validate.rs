@@ -95,7 +95,8 @@ fn address(text: &str) -> Checked<IpAddr> {
 
 /// Whether two published ports get into each other's way on the host.
 fn clash(a: &PortMap, b: &PortMap) -> bool {
-    let anywhere = |port: &PortMap| port.address.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    let anywhere =
+        |port: &PortMap| port.address.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
     a.protocol == b.protocol && a.from == b.from && (a.address == b.address || anywhere(a) || anywhere(b))
 }
 
@@ -112,9 +113,7 @@ pub(crate) fn distinct_ports(ports: &[PortMap]) -> Checked<()> {
 /// Ports of a request against those of another VM, whether it runs or not.
 pub(crate) fn free_ports(ports: &[PortMap], other_id: &str, others: &[PortMap]) -> Checked<()> {
     match ports.iter().find(|port| others.iter().any(|other| clash(port, other))) {
-        Some(port) => {
-            refuse(format!("host port mapping conflicts with VM {other_id}: {}", shown(port)))
-        }
+        Some(port) => refuse(format!("host port mapping conflicts with VM {other_id}: {}", shown(port))),
         None => Ok(()),
     }
 }
@@ -156,7 +155,10 @@ pub(crate) fn networks(
     settings: &Settings,
 ) -> Checked<Vec<Network>> {
     if version == DstackVersion::V0_5 {
-        return Ok(networking.map(|network| Network { mode: network.mode.clone(), ..Network::default() }).into_iter().collect());
+        return Ok(networking
+            .map(|network| Network { mode: network.mode.clone(), ..Network::default() })
+            .into_iter()
+            .collect());
     }
     if !networks.is_empty() {
         return networks
@@ -196,10 +198,17 @@ fn one_network(network: &NetworkingConfig, settings: &Settings) -> Checked<Netwo
 
 /// The TEE that a plain VM pretends to be.
 pub(crate) fn simulated_tee(variant: Option<&str>, settings: &Settings) -> Checked<()> {
-    const VARIANTS: [&str; 5] =
-        ["dstack-tdx", "dstack-gcp-tdx", "dstack-amd-sev-snp", "dstack-nitro-enclave", "dstack-aws-nitro-tpm"];
+    const VARIANTS: [&str; 5] = [
+        "dstack-tdx",
+        "dstack-gcp-tdx",
+        "dstack-amd-sev-snp",
+        "dstack-nitro-enclave",
+        "dstack-aws-nitro-tpm",
+    ];
     match variant {
-        Some(variant) if !VARIANTS.contains(&variant) => refuse(format!("unsupported TEE variant: {variant}")),
+        Some(variant) if !VARIANTS.contains(&variant) => {
+            refuse(format!("unsupported TEE variant: {variant}"))
+        }
         Some(_) if !settings.tee_simulator => {
             refuse("tee simulator credentials are not configured on this VMM")
         }
@@ -208,7 +217,12 @@ pub(crate) fn simulated_tee(variant: Option<&str>, settings: &Settings) -> Check
 }
 
 /// Resources of the coming version's `ResizeVm`.
-pub(crate) fn resize(vcpu: Option<u32>, memory: Option<u32>, disk: Option<u32>, image: Option<&str>) -> Checked<()> {
+pub(crate) fn resize(
+    vcpu: Option<u32>,
+    memory: Option<u32>,
+    disk: Option<u32>,
+    image: Option<&str>,
+) -> Checked<()> {
     if vcpu.is_none() && memory.is_none() && disk.is_none() && image.is_none() {
         return refuse("resize request contains no updates");
     }
@@ -291,7 +305,10 @@ mod tests {
             free_ports(&free, "x", &taken).unwrap();
         }
         for clash in [at("tcp", 80, "127.0.0.1"), at("tcp", 80, "0.0.0.0"), at("tcp", 80, "::")] {
-            assert!(words(free_ports(&clash, "x", &taken)).starts_with("host port mapping conflicts with VM x: tcp"));
+            assert!(
+                words(free_ports(&clash, "x", &taken))
+                    .starts_with("host port mapping conflicts with VM x: tcp")
+            );
         }
     }
 

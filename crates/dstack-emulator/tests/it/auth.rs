@@ -16,7 +16,8 @@ const GOOD: &[(&str, &str)] = &[("Authorization", "Bearer secret")];
 async fn next_asks_everywhere_and_v0_5_for_logs() {
     for version in VERSIONS {
         let rig = Rig::with(version, |builder| builder.token("secret")).await;
-        for path in ["/prpc/Version", "/guest/Info", "/logs?id=x", "/", "/api-docs/openapi.json", "/nowhere"] {
+        for path in ["/prpc/Version", "/guest/Info", "/logs?id=x", "/", "/api-docs/openapi.json", "/nowhere"]
+        {
             let open = version == DstackVersion::V0_5 && !path.starts_with("/logs");
             let refused = get(&rig, path, &[]).await;
             assert_eq!(refused.status != 401, open, "{version} {path}");

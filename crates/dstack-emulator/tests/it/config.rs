@@ -37,7 +37,10 @@ tokens = ["secret"]
     let (config, _) = VmmConfig::parse(&text).unwrap();
     let builder = Emulator::builder().version(DstackVersion::Next).config(&config, dir.path()).unwrap();
     let emulator = builder.start().await.unwrap();
-    assert_eq!(emulator.endpoint(), format!("unix:{}/vmm.sock", dir.path().canonicalize().unwrap().display()));
+    assert_eq!(
+        emulator.endpoint(),
+        format!("unix:{}/vmm.sock", dir.path().canonicalize().unwrap().display())
+    );
     assert_eq!(emulator.run_dir(), dir.path().join("vm").canonicalize().unwrap());
     let headers = vec![("Authorization".to_owned(), "Bearer secret".to_owned())];
     let sent = Sent { headers, body: None };

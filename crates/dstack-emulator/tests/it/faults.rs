@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::server::{COMPOSE, Rig, VERSIONS};
 
 fn new_vm() -> Vec<u8> {
-    json!({ "name": "x", "image": "dstack-0.5.11", "compose_file": COMPOSE, "stopped": true }).to_string().into_bytes()
+    json!({ "name": "x", "image": "dstack-0.5.11", "compose_file": COMPOSE, "stopped": true })
+        .to_string()
+        .into_bytes()
 }
 
 async fn count(rig: &Rig) -> u64 {
@@ -48,7 +50,10 @@ async fn raw_replies_and_broken_bodies() {
     let raw = Fault::Raw { status: 502, content_type: "text/html".to_owned(), body: b"<h1>no</h1>".to_vec() };
     rig.emulator.faults().once("GetMeta", raw);
     let reply = rig.call("GetMeta", json!({})).await;
-    assert_eq!((reply.status, reply.content_type(), reply.text().as_str()), (502, Some("text/html"), "<h1>no</h1>"));
+    assert_eq!(
+        (reply.status, reply.content_type(), reply.text().as_str()),
+        (502, Some("text/html"), "<h1>no</h1>")
+    );
 
     let whole = rig.call("GetMeta", json!({})).await;
     rig.emulator.faults().once("GetMeta", Fault::Cut(10));

@@ -55,8 +55,10 @@ fn python(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(python).collect::<Vec<_>>().join(", ")),
         Value::Object(members) => {
-            let members: Vec<_> =
-                members.iter().map(|(key, value)| format!("{}: {}", Value::from(key.as_str()), python(value))).collect();
+            let members: Vec<_> = members
+                .iter()
+                .map(|(key, value)| format!("{}: {}", Value::from(key.as_str()), python(value)))
+                .collect();
             format!("{{{}}}", members.join(", "))
         }
         other => other.to_string(),
@@ -172,7 +174,11 @@ fn compare(entry: &Value, reply: &Reply, ids: &Ids, dir: &Path, closed_port: u16
     }
     if name == "logs" {
         // Another program wrote these lines.
-        return if text.lines().count() == ours.lines().count() { Ok(()) } else { differ("lines", &text, &ours) };
+        return if text.lines().count() == ours.lines().count() {
+            Ok(())
+        } else {
+            differ("lines", &text, &ours)
+        };
     }
     if text == ours { Ok(()) } else { differ("text", &text, &ours) }
 }

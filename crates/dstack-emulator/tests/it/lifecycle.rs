@@ -9,10 +9,7 @@ use crate::server::{COMPOSE, Rig, VERSIONS, profile};
 
 fn bodies(info: &Value, event: &str) -> Vec<String> {
     let events = info["events"].as_array().unwrap().iter();
-    events
-        .filter(|e| e["event"] == event)
-        .map(|e| e["body"].as_str().unwrap().to_owned())
-        .collect()
+    events.filter(|e| e["event"] == event).map(|e| e["body"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -104,7 +101,13 @@ async fn boots_fail_as_asked() {
         rig.boot();
         let info = rig.info(&id).await;
         let text = |key: &str| info[key].as_str().unwrap().to_owned();
-        seen.push((name, text("status"), text("boot_progress"), text("boot_error"), rig.emulator.agent(&id).is_some()));
+        seen.push((
+            name,
+            text("status"),
+            text("boot_progress"),
+            text("boot_error"),
+            rig.emulator.agent(&id).is_some(),
+        ));
     }
     insta::assert_debug_snapshot!(seen);
 }
@@ -180,9 +183,9 @@ async fn cids_run_out() {
     rig.ok("RemoveVm", json!({ "id": first })).await;
     rig.emulator.advance(Duration::from_secs(2));
     rig.ok("CreateVm", third).await;
-    let left = std::fs::read_dir(rig.emulator.run_dir()).unwrap().filter(|entry| {
-        !entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.')
-    });
+    let left = std::fs::read_dir(rig.emulator.run_dir())
+        .unwrap()
+        .filter(|entry| !entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
     assert_eq!(left.count(), 2, "a VM that could not be loaded leaves nothing");
 }
 

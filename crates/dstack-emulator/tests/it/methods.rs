@@ -12,12 +12,14 @@ use crate::server::{COMPOSE, Rig, VERSIONS};
 
 async fn rig(version: DstackVersion, transport: &str) -> Rig {
     Rig::with(version, |builder| {
-        builder.listen_tcp("127.0.0.1:0").listen_unix(std::env::temp_dir().join(unique())).configure(|settings| {
-            settings.registry = "registry.example.com/dstack".to_owned();
-            settings.registry_tags = vec!["0.5.12".to_owned()];
-            settings.gpu_enabled = true;
-            settings.gpus = vec![Gpu::new("18:00.0", "10de:2335", "EMULATED GPU")];
-        })
+        builder.listen_tcp("127.0.0.1:0").listen_unix(std::env::temp_dir().join(unique())).configure(
+            |settings| {
+                settings.registry = "registry.example.com/dstack".to_owned();
+                settings.registry_tags = vec!["0.5.12".to_owned()];
+                settings.gpu_enabled = true;
+                settings.gpus = vec![Gpu::new("18:00.0", "10de:2335", "EMULATED GPU")];
+            },
+        )
     })
     .await
     .over(transport)
@@ -60,7 +62,10 @@ async fn exercise(rig: &Rig, surface: Surface, name: &str) {
             let path = if surface == Surface::Guest { "guest/Shutdown" } else { name };
             rig.ok(path, vm(&id)).await;
             let info = rig.info(&id).await;
-            assert_eq!((&info["status"], &info["shutdown_progress"]), (&json!("stopping"), &json!("powering off")));
+            assert_eq!(
+                (&info["status"], &info["shutdown_progress"]),
+                (&json!("stopping"), &json!("powering off"))
+            );
             rig.boot();
             assert_eq!(rig.info(&id).await["status"], "stopped");
         }
@@ -131,9 +136,7 @@ async fn exercise(rig: &Rig, surface: Surface, name: &str) {
         }
         (Surface::Vmm, "ListRegistryImages" | "PullRegistryImage") => {
             let seen = async || rig.ok("ListRegistryImages", json!({})).await["images"][0].clone();
-            let state = |local: bool, pulling: bool| {
-                json!({ "tag": "0.5.12", "local": local, "pulling": pulling, "error": "" })
-            };
+            let state = |local: bool, pulling: bool| json!({ "tag": "0.5.12", "local": local, "pulling": pulling, "error": "" });
             assert_eq!(seen().await, state(false, false));
             rig.ok("PullRegistryImage", json!({ "tag": "0.5.12" })).await;
             assert_eq!(seen().await, state(false, true));
@@ -191,7 +194,10 @@ async fn exercise(rig: &Rig, surface: Surface, name: &str) {
             let status = async || {
                 let reply = rig.ok("SvList", json!({})).await;
                 let processes = reply["processes"].as_array().unwrap().clone();
-                processes.into_iter().find(|process| process["id"] == id).map(|process| process["status"].clone())
+                processes
+                    .into_iter()
+                    .find(|process| process["id"] == id)
+                    .map(|process| process["status"].clone())
             };
             assert_eq!(status().await, Some(json!("running")));
             assert_eq!(rig.call("SvRemove", vm(&id)).await.status, 400, "it runs");
@@ -269,7 +275,12 @@ async fn json_protobuf_and_query_answer_the_same() {
     use dstack_vmm_client::api::{GetInfoResponse, GetMetaResponse, StatusResponse};
     use prost::Message;
 
-    async fn same<T: Message + Default + serde::Serialize>(rig: &Rig, method: &str, request: &[u8], query: &str) {
+    async fn same<T: Message + Default + serde::Serialize>(
+        rig: &Rig,
+        method: &str,
+        request: &[u8],
+        query: &str,
+    ) {
         let path = format!("/prpc/{method}");
         let proto = rig.try_send("POST", &path, Some(request)).await.unwrap();
         assert_eq!(proto.content_type(), Some("application/octet-stream"));

@@ -90,8 +90,15 @@ async fn secrets_are_for_the_owner_alone() {
         "name": "x", "image": "dstack-0.5.11", "compose_file": COMPOSE, "stopped": true, "encrypted_env": "00",
     });
     let id = rig.ok("CreateVm", request).await["id"].as_str().unwrap().to_owned();
-    for file in [dir.path().join(".emulated-kms.json"), rig.emulator.vm_dir(&id).join("shared/.encrypted-env")] {
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    for file in
+        [dir.path().join(".emulated-kms.json"), rig.emulator.vm_dir(&id).join("shared/.encrypted-env")]
+    {
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{}",
+            file.display()
+        );
     }
 }
 
@@ -105,6 +112,8 @@ async fn two_emulators_do_not_know_each_other() {
         assert_eq!(rig.ok("GetInfo", json!({ "id": mine })).await["found"], true);
         assert_eq!(rig.ok("GetInfo", json!({ "id": other })).await["found"], false);
     }
-    let key = async |rig: &Rig| rig.ok("GetAppEnvEncryptPubKey", json!({ "app_id": "00".repeat(20) })).await["public_key"].clone();
+    let key = async |rig: &Rig| {
+        rig.ok("GetAppEnvEncryptPubKey", json!({ "app_id": "00".repeat(20) })).await["public_key"].clone()
+    };
     assert_ne!(key(&old).await, key(&new).await);
 }

@@ -173,7 +173,8 @@ impl Rig {
 
     /// The same with the endpoint of this kind, `unix` or `http`.
     pub(crate) fn over(mut self, kind: &str) -> Self {
-        self.endpoint = self.emulator.endpoints().find(|endpoint| endpoint.starts_with(kind)).unwrap().to_owned();
+        self.endpoint =
+            self.emulator.endpoints().find(|endpoint| endpoint.starts_with(kind)).unwrap().to_owned();
         self
     }
 
@@ -192,7 +193,8 @@ impl Rig {
 
     /// A method of the VMM, or with a path of a guest.
     pub(crate) async fn call(&self, method: &str, request: Value) -> Reply {
-        let path = if method.contains('/') { format!("/{method}?json") } else { format!("/prpc/{method}?json") };
+        let path =
+            if method.contains('/') { format!("/{method}?json") } else { format!("/prpc/{method}?json") };
         self.try_send("POST", &path, Some(request.to_string().as_bytes())).await.unwrap()
     }
 

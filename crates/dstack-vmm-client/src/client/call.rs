@@ -93,7 +93,7 @@ impl Client {
         let response = self.send(request, M::REPEAT == Repeat::Safe, M::NAME).await?;
         let (head, body) = response.into_parts();
         let bytes = self.read_body(body, M::NAME).await?;
-        self.read::<M>(head.status.as_u16(), &head.headers, bytes)
+        self.read::<M>(head.status.as_u16(), &head.headers, &bytes)
     }
 
     /// A request below the endpoint, with the credentials.
@@ -148,7 +148,7 @@ impl Client {
         Ok(whole.freeze())
     }
 
-    fn read<M: Method>(&self, status: u16, headers: &HeaderMap, body: Bytes) -> Result<M::Response> {
+    fn read<M: Method>(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<M::Response> {
         let endpoint = || self.inner.endpoint.to_string();
         if (300..400).contains(&status) {
             return Err(Error::Redirected {
@@ -160,13 +160,13 @@ impl Client {
         }
         // Only a method without a reply may answer nothing. For the others it would read as a message of defaults.
         let has_reply = size_of::<M::Response>() > 0;
-        if (200..300).contains(&status) && has_reply && (body.is_empty() || &body[..] == b"null") {
+        if (200..300).contains(&status) && has_reply && (body.is_empty() || body == b"null") {
             let source = serde::de::Error::custom("the answer is empty");
             return Err(Error::Undecodable { endpoint: endpoint(), method: M::NAME, source, body: body.to_vec() });
         }
         let content_type = text(headers, CONTENT_TYPE);
         let challenge = text(headers, WWW_AUTHENTICATE);
-        read_reply::<M>(status, content_type.as_deref(), challenge.as_deref(), &body).map_err(|error| match error {
+        read_reply::<M>(status, content_type.as_deref(), challenge.as_deref(), body).map_err(|error| match error {
             ReplyError::Unauthorized { challenge } => self.unauthorized(M::NAME, challenge),
             ReplyError::Method { status, message } => {
                 Error::Api { endpoint: endpoint(), method: M::NAME, status, message }

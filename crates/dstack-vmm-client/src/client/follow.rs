@@ -482,7 +482,7 @@ impl Reader {
     /// Ends the search, one way or the other.
     fn decide(&mut self, saw_all: bool) {
         let Mode::Find(search) = std::mem::replace(&mut self.mode, Mode::Give) else { return };
-        match search.decide(saw_all, self.history.from_start()) {
+        match search.decide(saw_all, self.history.knows_start()) {
             Decision::Resume { exact } => {
                 if !exact {
                     self.history.lose_start();

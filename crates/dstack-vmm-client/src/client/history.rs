@@ -67,7 +67,7 @@ impl History {
         self.count == 0
     }
 
-    pub(super) fn from_start(&self) -> bool {
+    pub(super) fn knows_start(&self) -> bool {
         self.from_start
     }
 

@@ -55,7 +55,7 @@ pub use line_splitter::{LineSplitter, LogLine};
 pub use lines::LineStream;
 pub use logs::{LogChannel, LogEvent, LogRequest, LogStream, UnknownChannel};
 pub use pages::{Listing, list, list_all};
-pub use wait::{Condition, WaitError, WaitOptions, wait_for};
+pub use wait::{Condition, LastSeen, WaitError, WaitOptions, wait_for};
 
 use connect::Connector;
 

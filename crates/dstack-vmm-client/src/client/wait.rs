@@ -77,12 +77,24 @@ impl Default for WaitOptions {
     }
 }
 
+/// How a VM was when it was last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastSeen {
+    /// Its state.
+    pub status: VmStatus,
+    /// Its boot step.
+    pub step: BootStep,
+    /// Its boot error, empty for none.
+    pub boot_error: String,
+}
+
 /// Why the VM did not become as wanted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
     /// It took too long.
-    #[error("VM {id} is not {condition} after {after:?}: its state is {status}, its boot step {:?}", step.as_str())]
+    #[error("VM {id} is not {condition} after {after:?}: its state is {}, its boot step {:?}", last.status, last.step.as_str())]
     TimedOut {
         /// Id of the VM.
         id: String,
@@ -90,12 +102,8 @@ pub enum WaitError {
         condition: Condition,
         /// How long.
         after: Duration,
-        /// Its state at the end.
-        status: VmStatus,
-        /// Its boot step at the end.
-        step: BootStep,
-        /// Its boot error, empty for none.
-        boot_error: String,
+        /// How it was at the end.
+        last: Box<LastSeen>,
     },
     /// The guest reported an error and does not go on.
     #[error("VM {id} failed to boot at step {:?}: {error}", step.as_str())]
@@ -147,17 +155,17 @@ pub enum WaitError {
 impl Hinted for WaitError {
     fn hint(&self) -> Option<Hint> {
         match self {
-            Self::TimedOut { boot_error, .. } if !boot_error.is_empty() => {
-                Some(Hint::new(format!("it reported {boot_error:?}; read its serial log")))
+            Self::TimedOut { last, .. } if !last.boot_error.is_empty() => {
+                Some(Hint::new(format!("it reported {:?}; read its serial log", last.boot_error)))
             }
-            Self::TimedOut { condition, status, step, .. } => match (condition, status) {
+            Self::TimedOut { condition, last, .. } => match (condition, &last.status) {
                 (Condition::Gone, VmStatus::Removing) => {
                     Some(Hint::from("its process does not end; look at the supervisor's processes and the VMM's log"))
                 }
                 (Condition::Stopped, VmStatus::Running | VmStatus::Stopping) => {
                     Some(Hint::from("the guest does not power off; a forced stop ends it at once"))
                 }
-                _ => step.when_stuck().map(Hint::from),
+                _ => last.step.when_stuck().map(Hint::from),
             },
             Self::BootFailed { step, .. } => Some(match step.when_stuck() {
                 Some(reason) if reason.contains("serial log") => Hint::from(reason),
@@ -347,17 +355,23 @@ impl Wait<'_> {
         if let Some(source) = self.unreachable.take() {
             return WaitError::Call { id, source };
         }
-        let (status, step, boot_error) = match &self.seen {
-            Some(vm) => (vm.status.as_str().into(), vm.boot_progress.as_str().into(), vm.boot_error.clone()),
-            None => (VmStatus::Other("unknown".to_owned()), BootStep::None, String::new()),
+        let last = match &self.seen {
+            Some(vm) => LastSeen {
+                status: vm.status.as_str().into(),
+                step: vm.boot_progress.as_str().into(),
+                boot_error: vm.boot_error.clone(),
+            },
+            None => LastSeen {
+                status: VmStatus::Other("unknown".to_owned()),
+                step: BootStep::None,
+                boot_error: String::new(),
+            },
         };
         WaitError::TimedOut {
             id,
             condition: self.condition.clone(),
             after: self.options.timeout,
-            status,
-            step,
-            boot_error,
+            last: Box::new(last),
         }
     }
 }

@@ -17,19 +17,22 @@ use futures_util::StreamExt;
 const TOKEN: &str = "token of the test";
 const COMPOSE: &str = r#"{"manifest_version":2,"name":"demo","runner":"docker-compose","docker_compose_file":"services: {}\n","kms_enabled":true,"public_logs":true}"#;
 
-async fn emulator(version: DstackVersion) -> Emulator {
-    Emulator::builder()
+/// An emulator on both transports, and the directory of its socket.
+async fn emulator(version: DstackVersion) -> (Emulator, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let emulator = Emulator::builder()
         .version(version)
         .token(TOKEN)
         .configure(|settings| {
             settings.registry = "registry.example.com/dstack".to_owned();
         })
         .boot(BootProfile::new().step_time(Duration::from_millis(2)))
-        .listen_unix(tempfile::tempdir().unwrap().path().with_extension("sock"))
+        .listen_unix(directory.path().join("vmm.sock"))
         .listen_tcp("127.0.0.1:0")
         .start()
         .await
-        .unwrap()
+        .unwrap();
+    (emulator, directory)
 }
 
 fn client(endpoint: &str) -> Client {
@@ -147,7 +150,7 @@ async fn everything(vmm: &Client, version: DstackVersion) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_method_of_v0_5_over_both_transports() {
     for index in 0..2 {
-        let emulator = emulator(DstackVersion::V0_5).await;
+        let (emulator, _directory) = emulator(DstackVersion::V0_5).await;
         let endpoint = emulator.endpoints().nth(index).unwrap().to_owned();
         everything(&client(&endpoint), DstackVersion::V0_5).await;
     }
@@ -156,7 +159,7 @@ async fn every_method_of_v0_5_over_both_transports() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_method_of_next_over_both_transports() {
     for index in 0..2 {
-        let emulator = emulator(DstackVersion::Next).await;
+        let (emulator, _directory) = emulator(DstackVersion::Next).await;
         let endpoint = emulator.endpoints().nth(index).unwrap().to_owned();
         everything(&client(&endpoint), DstackVersion::Next).await;
     }
@@ -165,7 +168,7 @@ async fn every_method_of_next_over_both_transports() {
 /// The reply to `CreateVm` is lost: the error says that it may have happened, and it has.
 #[tokio::test]
 async fn a_lost_reply_to_create_vm_leaves_one_vm() {
-    let emulator = emulator(DstackVersion::Next).await;
+    let (emulator, _directory) = emulator(DstackVersion::Next).await;
     let vmm = client(emulator.endpoint());
     emulator.faults().once("CreateVm", Fault::DropAfter);
     let error = vmm.create_vm(&configuration("demo")).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use dstack_attestation::event_log::EventLog;
 use dstack_attestation::quote::TdxQuote;
-use dstack_attestation::{Digest32, MrConfigId};
+use dstack_attestation::{AppEvidence, AppExpectation, Digest32, MrConfigId, verify_app};
 use dstack_vmm_client::DstackVersion;
 use dstack_vmm_client::api::PublicKeyResponse;
 use dstack_vmm_client::app_compose::ComposeHash;
@@ -13,6 +13,23 @@ use serde_json::{Value, json};
 use super::bytes;
 use crate::raw_http::over_unix;
 use crate::server::{Rig, VERSIONS, sealed};
+
+/// Status and id of every check of the app in a VM, one a line.
+async fn checked(rig: &Rig, id: &str, deployed: &str, danger_accept_emulated: bool) -> String {
+    let socket = rig.emulator.vm_dir(id).join("dstack.sock");
+    let report_data = json!({ "report_data": "07".repeat(64) }).to_string();
+    let info = over_unix(&socket, "POST", "/Info", Some("{}")).await;
+    let quote = over_unix(&socket, "POST", "/GetQuote", Some(&report_data)).await;
+    let evidence = AppEvidence::new().read_info(info.text()).unwrap().read_quote(quote.text()).unwrap();
+    let expectation = AppExpectation::new()
+        .compose(deployed)
+        .report_data([7; 64].into())
+        .danger_accept_emulated(danger_accept_emulated);
+    let report = verify_app("web", &evidence, &expectation);
+    let lines =
+        report.findings().iter().map(|finding| format!("{} {}", finding.status.word(), finding.id.as_str()));
+    lines.collect::<Vec<_>>().join("\n")
+}
 
 /// An app-compose that takes two names from its environment.
 const COMPOSE: &str = r#"{"manifest_version":2,"name":"env","runner":"docker-compose","docker_compose_file":"services: {}","kms_enabled":true,"allowed_envs":["TOKEN","MODE"]}"#;
@@ -126,4 +143,15 @@ async fn asking_the_guest_to_power_off_powers_it_off() {
         assert_eq!(info["status"], "stopped");
         assert!(!rig.emulator.vm_dir(&id).join("dstack.sock").exists());
     }
+}
+
+#[tokio::test]
+async fn no_check_takes_the_evidence_for_genuine() {
+    let rig = Rig::new(DstackVersion::V0_5).await;
+    let id = create(&rig, COMPOSE, "").await;
+    rig.boot();
+    insta::assert_snapshot!("refused", checked(&rig, &id, COMPOSE, false).await);
+    insta::assert_snapshot!("let_through", checked(&rig, &id, COMPOSE, true).await);
+    // Nor does letting it through hide that another app runs.
+    insta::assert_snapshot!("another_app", checked(&rig, &id, &COMPOSE.replace("env", "other"), true).await);
 }

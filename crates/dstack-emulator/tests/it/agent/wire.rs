@@ -12,13 +12,15 @@ use crate::golden_shape::difference;
 #[derive(Debug)]
 pub(super) struct Attestation {
     pub(super) quote: Vec<u8>,
-    /// Register, type, digest, name, payload.
-    pub(super) log: Vec<(u32, u32, Vec<u8>, String, Vec<u8>)>,
+    pub(super) log: Vec<LogEntry>,
     /// Name, payload.
     pub(super) runtime: Vec<(String, Vec<u8>)>,
     pub(super) report_data: Vec<u8>,
     pub(super) config: String,
 }
+
+/// Register, type, digest, name, payload.
+type LogEntry = (u32, u32, Vec<u8>, String, Vec<u8>);
 
 struct Scale<'a>(&'a [u8]);
 
