@@ -33,6 +33,10 @@ pub(crate) struct Serve {
     /// Directory of guest images; without one there are pretended images
     #[arg(long, value_name = "DIR", global = true)]
     image_dir: Option<PathBuf>,
+    /// Announce the node by a discovery file in this directory, where `dstack-vmmctl hosts` looks in
+    /// $XDG_RUNTIME_DIR/dstack-vmm
+    #[arg(long, value_name = "DIR", global = true)]
+    discovery_dir: Option<PathBuf>,
     /// Ask for credentials and accept the token in this file, env:NAME, or - for stdin
     #[arg(long, value_name = "SOURCE", global = true)]
     token_file: Option<SecretSource>,
@@ -135,6 +139,9 @@ impl Serve {
         if let Some(dir) = self.image_dir {
             builder = builder.image_dir(dir);
         }
+        if let Some(dir) = self.discovery_dir {
+            builder = builder.discovery_dir(dir);
+        }
         if !self.listen.is_empty() {
             builder = builder.no_listeners();
         }
@@ -210,6 +217,7 @@ fn explained(error: StartError) -> CliError {
             Some("--listen names another address; another program may have this one")
         }
         StartError::RunDir { .. } => Some("--run-dir names another directory"),
+        StartError::Discovery { .. } => Some("--discovery-dir names another directory"),
         StartError::Address(_) => Some("--listen names another address"),
         _ => None,
     };

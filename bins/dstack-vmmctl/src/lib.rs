@@ -4,6 +4,7 @@
 //! ([`vm_ref`]), and how a boot looks as text ([`timeline`]).
 
 mod ask;
+pub mod checks;
 mod commands;
 mod context;
 mod failure;
@@ -19,7 +20,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
 use commands::{
-    compose, config, deploy, env, gpus, hosts as hosts_command, images, info, init, lifecycle, logs, ls, plan, rollback,
+    compose, config, deploy, doctor, env, gpus, hosts as hosts_command, images, info, init, lifecycle, logs, ls, plan, rollback,
     shell, update, wait,
 };
 use context::Context;
@@ -76,6 +77,8 @@ enum Command {
     Env(env::Env),
     /// Check and change a vmm.toml
     Config(config::Config),
+    /// Check whether hosts can be worked with, and whether the project could be deployed
+    Doctor(doctor::Doctor),
     /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Write man pages
@@ -108,6 +111,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Env(command) => context.block_on(command),
         Command::Compose(command) => context.block_on(command),
         Command::Config(command) => command.run(&mut context),
+        Command::Doctor(command) => context.block_on(command),
         Command::Completions(command) => command.run(&mut context, &Cli::command()),
         Command::Man(command) => command.run(&mut context, &Cli::command()),
     }

@@ -1,5 +1,7 @@
 //! The life of a VM, and what it publishes, as lines of text.
 
+use std::borrow::Cow;
+
 use dstack_vmm_client::api::{GuestEvent, PortMapping};
 use dstack_vmm_client::client::Progress;
 use dstack_vmm_client::vm::VmStatus;
@@ -23,7 +25,16 @@ pub fn line(event: &GuestEvent, first: u64) -> String {
         "instance.info" => "identity",
         other => other,
     };
-    row(Some(event.timestamp), first, kind, &event.body)
+    row(Some(event.timestamp), first, kind, &words(&event.event, &event.body))
+}
+
+/// The text of an event. The guest tells its identity as JSON, of which the instance id is what is asked for later.
+pub fn words<'a>(event: &str, body: &'a str) -> Cow<'a, str> {
+    let identity = (event == "instance.info").then(|| serde_json::from_str::<serde_json::Value>(body).ok()).flatten();
+    match identity.as_ref().and_then(|identity| identity.get("instance_id")?.as_str()) {
+        Some(id) if !id.is_empty() => Cow::Owned(format!("instance id {id}")),
+        _ => Cow::Borrowed(body),
+    }
 }
 
 /// Every event of a VM as lines, from the first to the last the VMM still holds.

@@ -3,7 +3,13 @@
 //!
 //! `cargo bench -p dstack-vmm-client --bench calls`
 
-#![allow(missing_docs, dead_code, clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench prints and may panic"
+)]
 
 mod rig;
 
@@ -47,7 +53,8 @@ fn bench() {
     let mut emulator = Role::start(&["serve", directory.path().to_str().unwrap()]);
     let (unix, tcp) = (emulator.line(), emulator.line());
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
     let (certificate_file, key_file) = (directory.path().join("cert"), directory.path().join("key"));
     std::fs::write(&certificate_file, certificate.der()).unwrap();
     std::fs::write(&key_file, key.serialize_der()).unwrap();
@@ -55,8 +62,14 @@ fn bench() {
     let https = tls.line();
     let ca = Arc::new(certificate.pem());
 
-    println!("{} methods; `Version` for {DURATION:?} each, 2 worker threads", METHODS.iter().filter(|method| method.surface == Surface::Vmm).count());
-    println!("{:<8} {:>5}  {:<22} {:>9} {:>9} {:>9}  against one client", "", "tasks", "", "calls/s", "p50 ms", "p99 ms");
+    println!(
+        "{} methods; `Version` for {DURATION:?} each, 2 worker threads",
+        METHODS.iter().filter(|method| method.surface == Surface::Vmm).count()
+    );
+    println!(
+        "{:<8} {:>5}  {:<22} {:>9} {:>9} {:>9}  against one client",
+        "", "tasks", "", "calls/s", "p50 ms", "p99 ms"
+    );
     for (name, endpoint) in [("unix", &unix), ("tcp", &tcp), ("https", &https)] {
         for tasks in [1, 16, 64] {
             let mut pooled = 0.0;
@@ -64,7 +77,8 @@ fn bench() {
                 if how == How::ConnectionPerCall && name == "https" {
                     continue;
                 }
-                let measured = runtime().block_on(measure(endpoint.parse().unwrap(), how, tasks, Arc::clone(&ca)));
+                let measured =
+                    runtime().block_on(measure(endpoint.parse().unwrap(), how, tasks, Arc::clone(&ca)));
                 let against = match how {
                     How::OneClient => {
                         pooled = measured.calls;
@@ -146,17 +160,21 @@ async fn bare(endpoint: &Endpoint) {
 fn serve_tls(certificate: &str, key: &str) {
     let certificate = std::fs::read(certificate).unwrap().into();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(std::fs::read(key).unwrap()));
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("https://{}", listener.local_addr().unwrap());
     let body = r#"{"version":"0.5.11","rev":"git:40eaf35e"}"#;
-    let reply = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let reply = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     while let Ok((socket, _)) = listener.accept() {
         socket.set_nodelay(true).unwrap();
         let (config, reply) = (Arc::clone(&config), reply.clone());

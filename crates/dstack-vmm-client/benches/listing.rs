@@ -2,7 +2,13 @@
 //!
 //! `cargo bench -p dstack-vmm-client --bench listing`
 
-#![allow(missing_docs, dead_code, clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench prints and may panic"
+)]
 
 mod rig;
 
@@ -28,7 +34,10 @@ fn bench() {
     let mut emulator = Role::start(&["serve", directory.path().to_str().unwrap()]);
     let endpoint = emulator.line();
     let mut made = 0;
-    println!("{:>6}  {:<6}  {:>9} {:>9} {:>10} {:>10}", "VMs", "", "first ms", "again ms", "start MiB", "peak MiB");
+    println!(
+        "{:>6}  {:<6}  {:>9} {:>9} {:>10} {:>10}",
+        "VMs", "", "first ms", "again ms", "start MiB", "peak MiB"
+    );
     for vms in [20, 1000, VMS] {
         let started = Instant::now();
         runtime().block_on(make(&endpoint, made..vms));

@@ -3,7 +3,13 @@
 //!
 //! `cargo bench -p dstack-vmm-client --bench logs [-- BYTES]`
 
-#![allow(missing_docs, dead_code, clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench prints and may panic"
+)]
 
 mod rig;
 

@@ -51,7 +51,9 @@ impl VmStatus {
     pub fn meaning(&self) -> &'static str {
         match self {
             Self::Running => "the VM's process runs; whether the app is up says its boot step",
-            Self::Exited => "the VM should run and its process does not: it crashed or is about to be started again",
+            Self::Exited => {
+                "the VM should run and its process does not: it crashed or is about to be started again"
+            }
             Self::Stopping => "the VM was told to stop and its process still runs",
             Self::Stopped => "the VM does not run and nothing will start it but a call",
             Self::Removing => "the VM and its disk are being deleted; this cannot be undone",
@@ -95,7 +97,10 @@ impl fmt::Display for VmStatus {
 
 impl From<&str> for VmStatus {
     fn from(text: &str) -> Self {
-        Self::KNOWN.into_iter().find(|status| status.as_str() == text).unwrap_or_else(|| Self::Other(text.to_owned()))
+        Self::KNOWN
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .unwrap_or_else(|| Self::Other(text.to_owned()))
     }
 }
 
@@ -173,7 +178,9 @@ const STEPS: &[Row] = &[
         step: BootStep::Booting,
         text: "booting",
         meaning: "firmware, kernel and the guest's first services start",
-        stuck: Some("the kernel does not come up: read the serial log; without TDX or with an image of another version it ends there"),
+        stuck: Some(
+            "the kernel does not come up: read the serial log; without TDX or with an image of another version it ends there",
+        ),
         versions: BOTH,
     },
     Row {
@@ -201,7 +208,9 @@ const STEPS: &[Row] = &[
         step: BootStep::AttestingGpu,
         text: "attesting GPU",
         meaning: "the GPUs prove that they are in confidential mode",
-        stuck: Some("the attestation service of the GPU vendor is not reached, or the GPU is not in confidential mode"),
+        stuck: Some(
+            "the attestation service of the GPU vendor is not reached, or the GPU is not in confidential mode",
+        ),
         versions: NEXT,
     },
     Row {
@@ -224,7 +233,9 @@ const STEPS: &[Row] = &[
         step: BootStep::MountingDataDisk,
         text: "mounting data disk",
         meaning: "the encrypted data disk is opened",
-        stuck: Some("the disk was made with other keys (another app id, instance or key provider), or is damaged"),
+        stuck: Some(
+            "the disk was made with other keys (another app id, instance or key provider), or is damaged",
+        ),
         versions: BOTH,
     },
     Row {
@@ -238,7 +249,9 @@ const STEPS: &[Row] = &[
         step: BootStep::SettingUpGateway,
         text: "setting up dstack-gateway",
         meaning: "the guest registers with the gateway and opens its tunnel",
-        stuck: Some("the gateway is not reached from the guest, or refuses the app: check the gateway URLs and that its app id is the one the KMS names"),
+        stuck: Some(
+            "the gateway is not reached from the guest, or refuses the app: check the gateway URLs and that its app id is the one the KMS names",
+        ),
         versions: BOTH,
     },
     Row {
@@ -259,7 +272,9 @@ const STEPS: &[Row] = &[
         step: BootStep::StartingContainers,
         text: "starting containers",
         meaning: "the images of the Compose file are pulled and its containers started",
-        stuck: Some("an image is large, or cannot be pulled: check its name and the registry's credentials, and read the serial log"),
+        stuck: Some(
+            "an image is large, or cannot be pulled: check its name and the registry's credentials, and read the serial log",
+        ),
         versions: BOTH,
     },
     Row {
@@ -269,13 +284,7 @@ const STEPS: &[Row] = &[
         stuck: Some("the script does not end: read the serial log"),
         versions: BOTH,
     },
-    Row {
-        step: BootStep::Done,
-        text: "done",
-        meaning: "the app was started",
-        stuck: None,
-        versions: BOTH,
-    },
+    Row { step: BootStep::Done, text: "done", meaning: "the app was started", stuck: None, versions: BOTH },
 ];
 
 impl BootStep {
@@ -325,7 +334,10 @@ impl fmt::Display for BootStep {
 
 impl From<&str> for BootStep {
     fn from(text: &str) -> Self {
-        STEPS.iter().find(|row| row.text == text).map_or_else(|| Self::Other(text.to_owned()), |row| row.step.clone())
+        STEPS
+            .iter()
+            .find(|row| row.text == text)
+            .map_or_else(|| Self::Other(text.to_owned()), |row| row.step.clone())
     }
 }
 
@@ -462,7 +474,18 @@ mod tests {
         assert_eq!(seconds("1month 2days 3h"), Some(2_630_016 + 172_800 + 10_800));
         assert_eq!(seconds("1year"), Some(31_557_600));
         assert_eq!(seconds("never"), None);
-        for wrong in ["", " ", "s", "1", "1x", "-1s", "1.5s", "1s never", "99999999999999999999s", "9999999999999999years"] {
+        for wrong in [
+            "",
+            " ",
+            "s",
+            "1",
+            "1x",
+            "-1s",
+            "1.5s",
+            "1s never",
+            "99999999999999999999s",
+            "9999999999999999years",
+        ] {
             assert!(parse_humantime(wrong).is_err(), "{wrong}");
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use cli_support::{CliError, ExitCode, atomic};
-use dstack_check::{Finding, Fix, Report};
+use dstack_check::{CheckDef, Finding, Fix, Report};
 use dstack_vmm_client::app_compose::AppComposeDocument;
 use dstack_vmm_client::client::VmmApi;
 use dstack_vmm_client::env::{
@@ -13,6 +13,7 @@ use dstack_vmm_client::env::{
 };
 use dstack_vmm_client::ids::AppId;
 
+use crate::checks::{ENV_ALLOWED, ENV_GRAMMAR, ENV_LIMITS, ENV_SURPRISE};
 use crate::context::{Context, Run};
 use crate::failure::IntoCli;
 use crate::files;
@@ -116,41 +117,43 @@ impl Check {
         let file = read(&self.file)?;
         let mut report = Report::new(shown.clone(), []);
         let names: Vec<&str> = file.environment.names().collect();
-        report.push(
-            Finding::pass("env.file.grammar", "the file is an environment")
-                .observed(format!("{} variables: {}", names.len(), names.join(", "))),
-        );
-        for note in &file.notes {
-            report.push(
-                Finding::warn("env.file.surprise", "every value reaches the app as it is written")
-                    .observed(note.to_string())
-                    .evidence(format!("{shown}:{}", note.line), note.name.clone()),
-            );
-        }
-        let title = "the guest accepts it";
-        report.push(match check_limits(&file.environment) {
-            Ok(()) => Finding::pass("env.limits", title),
-            Err(error) => Finding::fail("env.limits", title).observed(error.to_string()),
-        });
-        let title = "the app allows every name";
-        report.push(match self.compose {
-            None => Finding::not_applicable("env.allowed", title).observed("no --compose was given"),
+        let about = |check: &CheckDef, finding: Finding| {
+            check.parents.iter().fold(finding.layer(check.layer), |finding, parent| finding.parent(*parent))
+        };
+        let grammar = ENV_GRAMMAR.pass().observed(format!("{} variables: {}", names.len(), names.join(", ")));
+        report.push(about(&ENV_GRAMMAR, grammar));
+        let surprise = if file.notes.is_empty() {
+            ENV_SURPRISE.pass()
+        } else {
+            let notes: Vec<String> = file.notes.iter().map(ToString::to_string).collect();
+            file.notes.iter().fold(ENV_SURPRISE.warn().observed(notes.join("; ")), |finding, note| {
+                finding.evidence(format!("{shown}:{}", note.line), note.name.clone())
+            })
+        };
+        report.push(about(&ENV_SURPRISE, surprise));
+        let limits = match check_limits(&file.environment) {
+            Ok(()) => ENV_LIMITS.pass(),
+            Err(error) => ENV_LIMITS.fail().observed(error.to_string()),
+        };
+        report.push(about(&ENV_LIMITS, limits));
+        let allowed = match &self.compose {
+            None => ENV_ALLOWED.not_applicable().observed("no --compose was given"),
             Some(path) => {
-                let bytes = files::read(&path)?;
-                let document = AppComposeDocument::from_bytes(bytes)
+                let document = AppComposeDocument::from_bytes(files::read(path)?)
                     .map_err(|error| CliError::new(ExitCode::Usage, error).context(path.display()))?;
                 match check_allowed(names.iter().copied(), &document.fields().allowed_envs) {
-                    Err(error) => Finding::fail("env.allowed", title)
+                    Err(error) => ENV_ALLOWED
+                        .fail()
                         .observed(error.to_string())
                         .fix(Fix::new("add the names to allowed_envs, or take the variables out")),
-                    Ok(allowed) if !allowed.without_value.is_empty() => {
-                        Finding::warn("env.allowed", "every allowed name has a value")
-                            .observed(format!("without a value: {}", allowed.without_value.join(", ")))
-                    }
-                    Ok(_) => Finding::pass("env.allowed", title),
+                    Ok(allowed) if !allowed.without_value.is_empty() => ENV_ALLOWED
+                        .warn()
+                        .observed(format!("allowed and without a value: {}", allowed.without_value.join(", "))),
+                    Ok(_) => ENV_ALLOWED.pass(),
                 }
             }
-        });
+        };
+        report.push(about(&ENV_ALLOWED, allowed));
         context.out.report(&report)
     }
 }

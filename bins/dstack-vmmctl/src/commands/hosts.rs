@@ -85,8 +85,8 @@ fn show(context: &mut Context, rows: &[Row]) -> Result<(), CliError> {
     for row in rows {
         let colour = if row.reachable { anstyle::AnsiColor::Green } else { anstyle::AnsiColor::Red };
         table.row([
-            Cell::from(&row.name),
-            Cell::from(if row.name == row.endpoint { "" } else { row.endpoint.as_str() }),
+            Cell::from(if row.name == row.endpoint { "" } else { row.name.as_str() }),
+            Cell::from(&row.endpoint),
             Cell::styled(if row.reachable { "yes" } else { "no" }, colour.on_default()),
             Cell::from(row.version.as_deref().unwrap_or("")),
             Cell::from(row.vms.map(|vms| vms.to_string()).unwrap_or_default()),

@@ -5,12 +5,14 @@ use std::time::Duration;
 use cli_support::{CliError, ExitCode, Step};
 use dstack_vmm_client::api::VmInfo;
 use dstack_vmm_client::client::{Condition, VmmApi};
+use dstack_vmm_client::deploy::{AllowlistFile, DeployOptions, Deployment, Entry, History, Store};
 use dstack_vmm_client::vm::VmStatus;
 use serde::Serialize;
 
 use crate::context::{Context, Run};
 use crate::failure::IntoCli;
-use crate::{ask, vm_ref, waiting};
+use crate::rollout::from_deploy;
+use crate::{ask, project, vm_ref, waiting};
 
 /// Which VMs, and whether to wait.
 #[derive(Debug, clap::Args)]
@@ -117,7 +119,7 @@ impl Run for Start {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let host = context.one()?.client;
         let meant = resolve(&host, &self.which).await?;
-        carry_out(&host, meant, Order::Start, &self.which, context).await
+        carry_out(&host, meant, Order::Start, &self.which, None, context).await
     }
 }
 
@@ -125,7 +127,7 @@ impl Run for Stop {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let host = context.one()?.client;
         let meant = resolve(&host, &self.which).await?;
-        carry_out(&host, meant, Order::Stop, &self.which, context).await
+        carry_out(&host, meant, Order::Stop, &self.which, None, context).await
     }
 }
 
@@ -133,7 +135,7 @@ impl Run for Shutdown {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let host = context.one()?.client;
         let meant = resolve(&host, &self.which).await?;
-        carry_out(&host, meant, Order::Shutdown, &self.which, context).await
+        carry_out(&host, meant, Order::Shutdown, &self.which, None, context).await
     }
 }
 
@@ -152,7 +154,47 @@ impl Run for Rm {
         if !self.yes && !ask::yes(&question, "removing VMs deletes their disks")? {
             return Err(CliError::no("nothing was removed"));
         }
-        carry_out(&host, meant, Order::Remove, &self.which, context).await
+        let ours = Ours::find(context);
+        carry_out(&host, meant, Order::Remove, &self.which, ours.as_ref(), context).await
+    }
+}
+
+/// What the project of this directory has a record of.
+struct Ours {
+    store: Store,
+    authorizer: Option<AllowlistFile>,
+    history: History,
+}
+
+impl Ours {
+    /// A project that cannot be read is none here: VMs are removed by name, whatever the directory.
+    fn find(context: &Context) -> Option<Self> {
+        let project = project::find(context.connect.project()).ok()??;
+        let store = project.store();
+        let history = store.history().ok()?;
+        Some(Self { authorizer: project.authorizer(), store, history })
+    }
+
+    /// The name of the host under which a VM is the current one.
+    fn host_of(&self, vm: &VmInfo) -> Option<&str> {
+        let of_vm = |entry: &&Entry| entry.vm_id == vm.id && self.history.current(&entry.host) == Some(*entry);
+        self.history.entries.iter().find(of_vm).map(|entry| entry.host.as_str())
+    }
+
+    /// Removes a VM, notes that in its record, and revokes what was allowed for it from here.
+    async fn remove(&self, host: &dyn VmmApi, name: &str, vm: &VmInfo, limit: Duration, step: &mut Step) -> Result<String, CliError> {
+        let mut options = DeployOptions::default();
+        options.wait_options.timeout = limit;
+        let mut deployment = Deployment::new(name, host, &self.store, &options);
+        if let Some(authorizer) = &self.authorizer {
+            deployment = deployment.authorizer(authorizer);
+        }
+        let lock = self.store.lock().map_err(|error| from_deploy(error.into()))?;
+        let revoked = deployment.remove(&lock, &vm.id, &|_| {}).await.map_err(from_deploy)?;
+        for hash in &revoked {
+            step.line(format_args!("revoked {hash}"));
+        }
+        Ok("gone, and noted so in the project".to_owned())
     }
 }
 
@@ -174,6 +216,7 @@ async fn carry_out(
     meant: Vec<VmInfo>,
     order: Order,
     which: &Which,
+    ours: Option<&Ours>,
     context: &mut Context,
 ) -> Result<ExitCode, CliError> {
     let count = meant.len();
@@ -181,7 +224,7 @@ async fn carry_out(
     let mut errors = Vec::new();
     for vm in meant {
         let mut step = context.progress.step(format_args!("{} {} ({})", order.doing(), vm.name, vm.id));
-        let (outcome, error) = match one(host, &vm, order, which, &mut step).await {
+        let (outcome, error) = match one(host, &vm, order, which, ours, &mut step).await {
             Ok(outcome) => {
                 step.done(&outcome);
                 (outcome, None)
@@ -215,8 +258,15 @@ async fn one(
     vm: &VmInfo,
     order: Order,
     which: &Which,
+    ours: Option<&Ours>,
     step: &mut Step,
 ) -> Result<String, CliError> {
+    let limit = Duration::from_secs(which.wait_timeout);
+    if let (Order::Remove, false, Some(ours)) = (order, which.no_wait, ours)
+        && let Some(name) = ours.host_of(vm)
+    {
+        return ours.remove(host, name, vm, limit, step).await;
+    }
     if order.is_done(vm) {
         return Ok("stopped already".to_owned());
     }
@@ -231,6 +281,6 @@ async fn one(
         return Ok("ordered".to_owned());
     }
     let reached = order.reached();
-    waiting::until(host, &vm.id, &reached, Duration::from_secs(which.wait_timeout), step).await?;
+    waiting::until(host, &vm.id, &reached, limit, step).await?;
     Ok(reached.to_string())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod compose;
 pub(crate) mod config;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod gpus;
 pub(crate) mod hosts;

@@ -24,7 +24,10 @@ impl ConnectArgs {
     ///
     /// The variable comes after the project file's token, and only then: a token that a shell happens to hold must not go to a
     /// host that has another.
-    pub(super) fn credentials(&self, host: &KnownHost, progress: &Progress) -> Result<Option<Credentials>, CliError> {
+    ///
+    /// # Errors
+    /// A source that has to be there cannot be read.
+    pub(crate) fn credentials(&self, host: &KnownHost, progress: &Progress) -> Result<Option<Credentials>, CliError> {
         let in_environment =
             || std::env::var_os(TOKEN_VARIABLE).filter(|value| !value.is_empty()).map(|_| SecretSource::Env(TOKEN_VARIABLE.to_owned()));
         let (source, must_be_there) = match (&self.token_from, &host.token) {

@@ -64,6 +64,11 @@ impl KnownHost {
     fn new(name: &str, endpoint: String, source: Source) -> Self {
         Self { name: name.to_owned(), endpoint, source, token: None, ca_file: None, config_file: None }
     }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(name: &str) -> Self {
+        Self::new(name, "unix:/run/dstack/vmm.sock".to_owned(), Source::DefaultSocket)
+    }
 }
 
 /// Where hosts were looked for, and what was found there.
@@ -94,7 +99,10 @@ impl Search {
 
 impl ConnectArgs {
     /// The hosts that the options select; without options those of the first place that knows any.
-    pub(super) fn selected(&self) -> Result<Vec<KnownHost>, CliError> {
+    ///
+    /// # Errors
+    /// None is known, or one that is named is not.
+    pub(crate) fn selected(&self) -> Result<Vec<KnownHost>, CliError> {
         if !self.host.is_empty() {
             return self.by_name();
         }

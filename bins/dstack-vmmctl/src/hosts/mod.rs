@@ -54,8 +54,6 @@ pub(crate) struct Host {
     pub(crate) source: Source,
     /// A client with the credentials of the host.
     pub(crate) client: Client,
-    /// Whether calls carry credentials.
-    pub(crate) has_credentials: bool,
     /// The vmm.toml of a VMM on this machine, where it says.
     pub(crate) config_file: Option<PathBuf>,
 }
@@ -129,8 +127,8 @@ impl ConnectArgs {
             Source::Option | Source::Variable => error,
             _ => error.context(format_args!("host {}", host.name)),
         };
-        let (client, has_credentials) = self.client(&host, progress).map_err(named)?;
-        Ok(Host { name: host.name, source: host.source, client, has_credentials, config_file: host.config_file })
+        let client = self.client(&host, progress).map_err(named)?;
+        Ok(Host { name: host.name, source: host.source, client, config_file: host.config_file })
     }
 
     /// A client of something beside the VMM, such as a guest agent. The token of the VMM is not for it.
@@ -141,11 +139,10 @@ impl ConnectArgs {
         self.builder(endpoint, None)?.build().into_cli()
     }
 
-    fn client(&self, host: &KnownHost, progress: &Progress) -> Result<(Client, bool), CliError> {
+    fn client(&self, host: &KnownHost, progress: &Progress) -> Result<Client, CliError> {
         let endpoint: Endpoint = host.endpoint.parse::<Endpoint>().into_cli()?;
         let credentials = self.credentials(host, progress)?;
-        let has_credentials = credentials.is_some();
-        if has_credentials && endpoint.is_cleartext_remote() {
+        if credentials.is_some() && endpoint.is_cleartext_remote() {
             progress.warning(format_args!(
                 "the token goes to {endpoint} in the clear, where everybody on the way can read it; use https or an SSH tunnel"
             ));
@@ -157,11 +154,14 @@ impl ConnectArgs {
         if let Some(credentials) = credentials {
             builder = builder.credentials(credentials);
         }
-        Ok((builder.build().into_cli()?, has_credentials))
+        builder.build().into_cli()
     }
 
     /// What the options say about every connection.
-    fn builder(&self, endpoint: Endpoint, ca_file: Option<&Path>) -> Result<Builder, CliError> {
+    ///
+    /// # Errors
+    /// A certificate authority cannot be read.
+    pub(crate) fn builder(&self, endpoint: Endpoint, ca_file: Option<&Path>) -> Result<Builder, CliError> {
         let mut builder = Client::builder(endpoint).danger_accept_invalid_certs(self.danger_accept_invalid_certs);
         if let Some(seconds) = self.timeout {
             // The limit is for every call: whoever gives one wants to be back by then.

@@ -1,20 +1,25 @@
 //! A run while it goes on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use cli_support::{Progress, Step};
-use dstack_vmm_client::deploy::{DeployError, Event};
+use dstack_vmm_client::deploy::{self, DeployError, Event};
+use dstack_vmm_client::vm::VmStatus;
 
 use super::Job;
+use crate::timeline;
 
 /// The progress of one host: what happened as lines with seconds, what happens now below them.
 pub(super) struct Live {
     prefix: String,
     started: Instant,
     is_live: bool,
-    /// Taken when the run ends.
+    /// The step of the program's output. Taken when the run ends.
     step: Mutex<Option<Step>>,
+    /// The VM is being brought down. What the VMM tells then of its boot is the one that ends.
+    going_down: AtomicBool,
 }
 
 impl Live {
@@ -24,6 +29,7 @@ impl Live {
             prefix: if several { format!("{host}  ") } else { String::new() },
             started: Instant::now(),
             is_live: progress.is_live(),
+            going_down: AtomicBool::new(false),
             step: Mutex::new(Some(progress.step(format_args!("{} on {host}", job.desired.name)))),
         }
     }
@@ -33,13 +39,16 @@ impl Live {
         let (kind, text) = match event {
             // On a terminal the step that goes on is the live line; elsewhere its end says enough.
             Event::Started { step } => {
+                let down = matches!(step, deploy::Step::Stop | deploy::Step::Restart);
+                self.going_down.store(down, Ordering::Relaxed);
                 if self.is_live {
                     self.with(|live| live.update(step));
                 }
                 return;
             }
             Event::Finished { step } => ("done", step.to_string()),
-            Event::Vm { text } => ("vm", text.clone()),
+            Event::Vm { text } if self.going_down.load(Ordering::Relaxed) && !is_about_the_end(text) => return,
+            Event::Vm { text } => ("vm", vm_text(text)),
             Event::Note { text } => ("note", text.clone()),
             _ => return,
         };
@@ -65,5 +74,21 @@ impl Live {
         if let Some(step) = self.step.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             change(step);
         }
+    }
+}
+
+/// A state of the VM, or a step of its shutdown.
+fn is_about_the_end(text: &str) -> bool {
+    text.starts_with("shutdown: ") || !matches!(VmStatus::from(text), VmStatus::Other(_) | VmStatus::Running)
+}
+
+/// An event of the guest comes as its name and its body.
+fn vm_text(text: &str) -> String {
+    match text.split_once(": ") {
+        Some((event, body)) => match timeline::words(event, body) {
+            words if words == body => text.to_owned(),
+            words => words.into_owned(),
+        },
+        None => text.to_owned(),
     }
 }

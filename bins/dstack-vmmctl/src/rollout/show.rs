@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use cli_support::CliError;
 use dstack_check::Status;
+use dstack_check::text::{columns, wrap};
 use dstack_vmm_client::api::VmInfo;
 use dstack_vmm_client::client::VmmApi;
 use dstack_vmm_client::deploy::render::LineKind;
@@ -40,11 +41,27 @@ pub(super) fn plans(outcomes: &[Outcome<'_>], context: &mut Context) -> Result<(
 }
 
 fn lines(plan: &Plan, context: &mut Context) -> Result<(), CliError> {
+    let (colour, width) = (context.out.style().colour, context.out.style().width);
     for line in plan.lines() {
-        let look = if context.out.style().colour { look(line.kind) } else { Style::new() };
-        context.out.line(format_args!("{look}{}{look:#}", line.text.trim_end()))?;
+        let look = if colour { look(line.kind) } else { Style::new() };
+        for text in folded(line.text.trim_end(), width) {
+            context.out.line(format_args!("{look}{text}{look:#}"))?;
+        }
     }
     Ok(())
+}
+
+/// A sentence on as many lines as the terminal needs, the later ones further in. Lines of files and hashes stay whole, to be
+/// copied.
+fn folded(text: &str, width: Option<usize>) -> Vec<String> {
+    let indent = text.len() - text.trim_start().len();
+    let of_a_file = indent >= 6 || text.contains("compose hash");
+    let Some(width) = width.filter(|width| !of_a_file && columns(text) > *width) else { return vec![text.to_owned()] };
+    let room = width.saturating_sub(indent + 2).max(20);
+    let mut lines = wrap(text.trim_start(), Some(room)).into_iter();
+    let first = lines.next().map(|line| format!("{:indent$}{line}", ""));
+    let later = lines.map(|line| format!("{:in2$}{line}", "", in2 = indent + 2));
+    first.into_iter().chain(later).collect()
 }
 
 fn look(kind: LineKind) -> Style {
@@ -120,4 +137,21 @@ pub(super) fn document(command: &str, outcomes: &[Outcome<'_>], context: &mut Co
         })
         .collect();
     context.out.json(&json!({ "schema": format!("dstack-vmmctl/{command}/v1"), "hosts": hosts }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::folded;
+
+    #[test]
+    fn sentences_are_folded_and_what_is_copied_is_not() {
+        let sentence = "  warning: what is on the data disk is lost: every boot begins anew";
+        assert_eq!(
+            folded(sentence, Some(40)),
+            ["  warning: what is on the data disk is", "    lost: every boot begins anew"]
+        );
+        assert_eq!(folded(sentence, None), [sentence]);
+        let line = format!("      + {}", "x".repeat(90));
+        assert_eq!(folded(&line, Some(40)), [line.clone()]);
+    }
 }

@@ -9,11 +9,14 @@
 //! JSON. With the feature `protobuf` the messages are protobuf messages too.
 
 mod hex_bytes;
+mod legacy;
+mod tcb_info;
 mod types;
 
+pub use legacy::{DeriveK256KeyResponse, DeriveKeyArgs, TdxQuoteArgs, TdxQuoteResponse};
+pub use tcb_info::TcbInfo;
 pub use types::{
-    AppInfo, AttestResponse, DeriveK256KeyResponse, DeriveKeyArgs, EmitEventArgs, Empty,
-    GetAttestationForAppKeyRequest, GetKeyArgs, GetKeyResponse, GetQuoteResponse, GetTlsKeyArgs,
-    GetTlsKeyResponse, GpuInfoResponse, RawQuoteArgs, SignRequest, SignResponse, TcbInfo, TdxQuoteArgs,
-    TdxQuoteResponse, VerifyRequest, VerifyResponse, VersionResponse,
+    AppInfo, AttestResponse, EmitEventArgs, Empty, GetAttestationForAppKeyRequest, GetKeyArgs,
+    GetKeyResponse, GetQuoteResponse, GetTlsKeyArgs, GetTlsKeyResponse, GpuInfoResponse, RawQuoteArgs,
+    SignRequest, SignResponse, VerifyRequest, VerifyResponse, VersionResponse,
 };

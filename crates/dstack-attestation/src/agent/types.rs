@@ -1,9 +1,6 @@
-//! The messages, in the order of upstream's `agent_rpc.proto`.
+//! The messages of the agent, in the order of upstream's `agent_rpc.proto`.
 
 use serde::{Deserialize, Serialize};
-
-use crate::event_log::EventLog;
-use crate::{Digest32, Digest48};
 
 /// No fields. In JSON a reply without fields is `null`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,36 +41,6 @@ pub struct GetTlsKeyArgs {
     /// Whether the certificate carries the ids of the app.
     #[cfg_attr(feature = "protobuf", prost(bool, tag = "8"))]
     pub with_app_info: bool,
-}
-
-/// Asks for a TLS key that follows from a path, legacy `DeriveKey`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "protobuf", derive(prost::Message))]
-#[cfg_attr(not(feature = "protobuf"), derive(Debug, Default))]
-#[serde(default)]
-#[non_exhaustive]
-pub struct DeriveKeyArgs {
-    /// What the key is derived from, next to the app key. Any text, the empty one included.
-    #[cfg_attr(feature = "protobuf", prost(string, tag = "1"))]
-    pub path: String,
-    /// Common name of the certificate.
-    #[cfg_attr(feature = "protobuf", prost(string, tag = "2"))]
-    pub subject: String,
-    /// Alternative names, as in [`GetTlsKeyArgs`].
-    #[cfg_attr(feature = "protobuf", prost(string, repeated, tag = "3"))]
-    pub alt_names: Vec<String>,
-    /// Whether the certificate carries a quote over its public key.
-    #[cfg_attr(feature = "protobuf", prost(bool, tag = "4"))]
-    pub usage_ra_tls: bool,
-    /// Whether the certificate is good for servers.
-    #[cfg_attr(feature = "protobuf", prost(bool, tag = "5"))]
-    pub usage_server_auth: bool,
-    /// Whether the certificate is good for clients.
-    #[cfg_attr(feature = "protobuf", prost(bool, tag = "6"))]
-    pub usage_client_auth: bool,
-    /// Whether to make a new key on each call instead of deriving it from the app key.
-    #[cfg_attr(feature = "protobuf", prost(bool, tag = "7"))]
-    pub random_seed: bool,
 }
 
 /// A TLS key with its certificates.
@@ -126,23 +93,6 @@ pub struct GetKeyResponse {
     pub signature_chain: Vec<Vec<u8>>,
 }
 
-/// Answer of the legacy `DeriveK256Key`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "protobuf", derive(prost::Message))]
-#[cfg_attr(not(feature = "protobuf"), derive(Debug, Default))]
-#[serde(default)]
-#[non_exhaustive]
-pub struct DeriveK256KeyResponse {
-    /// The secret key, 32 bytes.
-    #[serde(with = "super::hex_bytes")]
-    #[cfg_attr(feature = "protobuf", prost(bytes = "vec", tag = "1"))]
-    pub k256_key: Vec<u8>,
-    /// As in [`GetKeyResponse::signature_chain`].
-    #[serde(with = "super::hex_bytes::list")]
-    #[cfg_attr(feature = "protobuf", prost(bytes = "vec", repeated, tag = "2"))]
-    pub k256_signature_chain: Vec<Vec<u8>>,
-}
-
 /// Asks for evidence: `GetQuote`, `Attest` and legacy `RawQuote`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "protobuf", derive(prost::Message))]
@@ -154,47 +104,6 @@ pub struct RawQuoteArgs {
     #[serde(with = "super::hex_bytes")]
     #[cfg_attr(feature = "protobuf", prost(bytes = "vec", tag = "1"))]
     pub report_data: Vec<u8>,
-}
-
-/// Asks for a quote over hashed content, legacy `TdxQuote`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "protobuf", derive(prost::Message))]
-#[cfg_attr(not(feature = "protobuf"), derive(Debug, Default))]
-#[serde(default)]
-#[non_exhaustive]
-pub struct TdxQuoteArgs {
-    /// The content.
-    #[serde(with = "super::hex_bytes")]
-    #[cfg_attr(feature = "protobuf", prost(bytes = "vec", tag = "1"))]
-    pub report_data: Vec<u8>,
-    /// One of the names of [`HashAlgorithm`](crate::report_data::HashAlgorithm); empty for `sha512`.
-    #[cfg_attr(feature = "protobuf", prost(string, tag = "2"))]
-    pub hash_algorithm: String,
-    /// The tag that is hashed before the content; empty for `app-data`.
-    #[cfg_attr(feature = "protobuf", prost(string, tag = "3"))]
-    pub prefix: String,
-}
-
-/// Answer of the legacy `TdxQuote` and `RawQuote`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "protobuf", derive(prost::Message))]
-#[cfg_attr(not(feature = "protobuf"), derive(Debug, Default))]
-#[serde(default)]
-#[non_exhaustive]
-pub struct TdxQuoteResponse {
-    /// The TDX quote.
-    #[serde(with = "super::hex_bytes")]
-    #[cfg_attr(feature = "protobuf", prost(bytes = "vec", tag = "1"))]
-    pub quote: Vec<u8>,
-    /// The event log as a JSON text.
-    #[cfg_attr(feature = "protobuf", prost(string, tag = "2"))]
-    pub event_log: String,
-    /// The hash that was used.
-    #[cfg_attr(feature = "protobuf", prost(string, tag = "3"))]
-    pub hash_algorithm: String,
-    /// `app-data`, whatever tag was asked for; empty for `raw`.
-    #[cfg_attr(feature = "protobuf", prost(string, tag = "4"))]
-    pub prefix: String,
 }
 
 /// Answer of `GetQuote` and `GetAttestationForAppKey`.
@@ -419,46 +328,6 @@ pub struct GetAttestationForAppKeyRequest {
     pub algorithm: String,
 }
 
-/// The measurements of a CVM with their explanation: the JSON text in [`AppInfo::tcb_info`].
-///
-/// The agent writes it indented by two spaces. `app_compose` is the app-compose as the guest has it; only its SHA-256
-/// says whether it is the one that was measured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct TcbInfo {
-    /// MRTD; `None` off TDX.
-    pub mrtd: Option<Digest48>,
-    /// RTMR0; `None` off TDX.
-    pub rtmr0: Option<Digest48>,
-    /// RTMR1; `None` off TDX.
-    pub rtmr1: Option<Digest48>,
-    /// RTMR2; `None` off TDX.
-    pub rtmr2: Option<Digest48>,
-    /// RTMR3; `None` off TDX.
-    pub rtmr3: Option<Digest48>,
-    /// Digest of all measurements.
-    pub mr_aggregated: Digest32,
-    /// OS image hash, lower-case hex; empty where it is not known.
-    pub os_image_hash: String,
-    /// Compose hash, lower-case hex; empty where it was not measured.
-    pub compose_hash: String,
-    /// Device id, lower-case hex.
-    pub device_id: String,
-    /// The event log.
-    pub event_log: EventLog,
-    /// The text of the app-compose.
-    pub app_compose: String,
-}
-
-impl TcbInfo {
-    /// The JSON text as the agent writes it.
-    pub fn to_json(&self) -> String {
-        // Texts and integers only: there is nothing that serde_json could refuse.
-        serde_json::to_string_pretty(self).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -489,17 +358,5 @@ mod tests {
         assert_eq!(serde_json::to_string(&reply).unwrap(), text);
         reply.attestation = vec![1];
         assert!(serde_json::to_string(&reply).unwrap().ends_with(r#","attestation":"01"}"#));
-    }
-
-    #[test]
-    fn tcb_info_reads_what_it_writes() {
-        let info = TcbInfo {
-            rtmr3: Some(Digest48::new([3; 48])),
-            app_compose: "{}\n".to_owned(),
-            ..TcbInfo::default()
-        };
-        let text = info.to_json();
-        assert!(text.starts_with("{\n  \"mrtd\": null,"), "{text}");
-        assert_eq!(serde_json::from_str::<TcbInfo>(&text).unwrap(), info);
     }
 }

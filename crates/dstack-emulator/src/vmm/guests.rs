@@ -10,9 +10,9 @@ use super::lifecycle::random_bytes;
 use super::machine::Machine;
 use super::node::Node;
 use crate::agent::{GuestAgent, GuestSpec, Sockets};
+use crate::manifest::InstanceInfo;
 use crate::rpc::{Call, RpcError};
 use crate::settings::KmsSource;
-use crate::store::InstanceInfo;
 
 /// What a VMM answers when no guest does. A real one says so after a while, the emulator at once.
 pub(crate) const UNREACHABLE: &str = "client error (Connect): Connection timed out (os error 110)";

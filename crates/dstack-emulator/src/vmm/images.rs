@@ -77,6 +77,11 @@ impl Images {
         Self { dir, version, tags, pulls: BTreeMap::new() }
     }
 
+    /// Where they are.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Puts an image without content into a directory, unless it is there.
     pub(crate) fn pretend(dir: &Path, name: &str) -> io::Result<()> {
         let home = dir.join(name);
@@ -214,7 +219,7 @@ impl Images {
     fn description(&self, metadata: &Metadata) -> Option<String> {
         let text = serde_json::to_string(metadata).ok()?;
         Some(match self.version {
-            DstackVersion::V0_5 => crate::rpc::drop_keys(&text, &["bios-sev"]),
+            DstackVersion::V0_5 => crate::omit::drop_keys(&text, &["bios-sev"]),
             _ => text,
         })
     }

@@ -1,6 +1,6 @@
 //! The life of a VM: made, started, stopped, shut down, removed, read again.
 
-use dstack_vmm_client::api::{Id, ReloadVmsResponse, VmConfiguration};
+use dstack_vmm_client::api::{Id, VmConfiguration};
 use dstack_vmm_client::app_compose::{ComposeHash, KeyProvider};
 use dstack_vmm_client::{DstackVersion, ids};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -9,10 +9,12 @@ use super::machine::Machine;
 use super::node::{Node, State};
 use super::timers::Action;
 use super::validate;
-use crate::boot::{BootFacts, Happening, Outcome, timeline};
+use crate::boot::Outcome;
 use crate::clock::rfc3339;
+use crate::manifest::{InstanceInfo, Manifest, Process, Shared};
 use crate::rpc::RpcError;
-use crate::store::{InstanceInfo, Manifest, Process, Shared, Store};
+use crate::store::Store;
+use crate::timeline::{BootFacts, Happening, timeline};
 
 /// How long a removed VM is still listed.
 const REMOVAL_MS: u64 = 500;
@@ -161,8 +163,9 @@ impl Node {
             let profiles = self.profiles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             profiles.by_name.get(&machine.manifest.name).unwrap_or(&profiles.default).clone()
         };
-        let facts = self.boot_facts(machine);
+        let mut facts = self.boot_facts(machine);
         let run = machine.run;
+        facts.port_taken = taken_port(state, id);
         let mark = format!("===== boot @ {} =====", rfc3339(at));
         let serial = self.version != DstackVersion::V0_5 && profile.outcome != Outcome::NoGuest;
         for channel in ["stdout", "stderr"].into_iter().chain(serial.then_some("serial")) {
@@ -199,6 +202,7 @@ impl Node {
             bash: app.as_ref().is_some_and(|app| app.runner == "bash"),
             instance_info: serde_json::to_string(&identity).unwrap_or_default(),
             services: super::guests::services(&machine.shared.compose),
+            port_taken: None,
             refusal: self.guest_refusal(machine, app.as_ref()),
         }
     }
@@ -245,7 +249,8 @@ impl Node {
         let mut plan = |after: u64, what| {
             state.timers.plan(at + after, Action::Happening { vm: id.to_owned(), run, what });
         };
-        plan(0, Happening::Serial("dstack: powering off".to_owned()));
+        let text = "dstack: powering off".to_owned();
+        plan(0, Happening::Line { channel: "serial", text });
         plan(0, Happening::Event { event: "shutdown.progress", body: "powering off".to_owned() });
         plan(2 * step, Happening::Exit(0));
         drop(state);
@@ -340,92 +345,6 @@ impl Node {
         Ok(())
     }
 
-    // Reading the run directory.
-
-    /// Reads the run directory as a VMM does when it starts: processes that ran still run.
-    pub(crate) fn load(&self) {
-        let mut state = self.settled();
-        for id in self.store.ids() {
-            if self.store.vm_dir(&id).join(".removing").exists() {
-                let _ = self.store.remove(&id);
-                continue;
-            }
-            self.load_one(&mut state, &id);
-        }
-    }
-
-    /// Loads a VM that is not known; whether it could be.
-    fn load_one(&self, state: &mut State, id: &str) -> bool {
-        let loaded =
-            self.store.manifest(id).and_then(|manifest| self.machine(state, manifest, self.store.shared(id)));
-        let machine = match loaded {
-            Ok(machine) => machine,
-            Err(RpcError::Text(error)) => {
-                tracing::warn!(vm = id, error, "cannot load a VM");
-                return false;
-            }
-        };
-        let (started, running) = (machine.started, machine.running());
-        state.insert(machine);
-        let now = self.clock.now_ms();
-        if running {
-            self.resume(state, id, now);
-        } else if started {
-            self.launch(state, id, now);
-        }
-        true
-    }
-
-    /// Takes over a process that ran while the VMM was away.
-    fn resume(&self, state: &mut State, id: &str, now: u64) {
-        state.pids += 1;
-        let Some(machine) = state.vm_mut(id) else { return };
-        machine.run += 1;
-        machine.note_start(true);
-        if machine.instance.as_ref().is_some_and(|instance| !instance.instance_id_seed.is_empty()) {
-            let up = Action::Happening { vm: id.to_owned(), run: machine.run, what: Happening::AgentUp };
-            state.timers.plan(now, up);
-            self.planned.notify_one();
-        }
-    }
-
-    pub(crate) fn reload(&self) -> ReloadVmsResponse {
-        let mut state = self.settled();
-        let mut reply = ReloadVmsResponse::default();
-        let on_disk = self.store.ids();
-        let known: Vec<String> =
-            state.vms().filter(|vm| !vm.removing).map(|vm| vm.manifest.id.clone()).collect();
-        for id in known.iter().filter(|id| on_disk.binary_search(id).is_err()) {
-            state.remove(id);
-            reply.removed += 1;
-        }
-        for id in on_disk {
-            if state.vm(&id).is_none() {
-                reply.loaded += u32::from(self.load_one(&mut state, &id));
-            } else if self.refresh(&mut state, &id).is_ok() {
-                reply.updated += 1;
-                if state.vm(&id).is_some_and(|vm| vm.started && !vm.running()) {
-                    self.launch(&mut state, &id, self.clock.now_ms());
-                }
-            }
-        }
-        reply
-    }
-
-    /// Reads a known VM again from disk.
-    pub(crate) fn refresh(&self, state: &mut State, id: &str) -> Done {
-        let manifest = self.store.manifest(id)?;
-        let shared = self.store.shared(id);
-        let (image, app) = self.checked(state, &manifest, &shared)?;
-        if let Some(machine) = state.vm_mut(id) {
-            machine.manifest = manifest;
-            machine.shared = shared;
-            machine.image = image;
-            machine.uses_gateway = app.uses_gateway();
-        }
-        Ok(())
-    }
-
     /// The coming version looks at the form of an id first; v0.5 takes it as a path.
     pub(crate) fn check_id(&self, id: &str) -> Done {
         if self.version == DstackVersion::V0_5 || Store::is_vm_id(id) {
@@ -436,8 +355,16 @@ impl Node {
     }
 }
 
+/// A host port of a VM that another running VM has, or that it wants twice itself. The coming version refuses such VMs;
+/// of v0.5 it is QEMU that fails.
+fn taken_port(state: &State, id: &str) -> Option<String> {
+    let ports = &state.vm(id)?.manifest.port_map;
+    let others = state.vms().filter(|vm| vm.manifest.id != id && vm.running());
+    validate::first_taken(ports, others.flat_map(|vm| &vm.manifest.port_map))
+}
+
 /// A random UUID of version 4.
-fn random_uuid() -> Result<String, RpcError> {
+pub(crate) fn random_uuid() -> Result<String, RpcError> {
     let mut bytes = random_bytes::<16>()?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

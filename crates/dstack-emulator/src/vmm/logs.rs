@@ -330,6 +330,14 @@ mod tests {
         assert_eq!(tail("\n\n\n", 2), "\n\n");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_tail_is_what_counting_lines_gives(text in "[ab\n]{0,40}", lines in 0_usize..12) {
+            let all: Vec<&str> = text.split_inclusive('\n').collect();
+            proptest::prop_assert_eq!(tail(&text, lines), all[all.len().saturating_sub(lines)..].concat());
+        }
+    }
+
     #[test]
     fn blocks_do_not_matter() {
         let text: String = (0..40_000).map(|n| format!("line {n}\n")).collect();

@@ -10,8 +10,8 @@ use dstack_vmm_client::{DstackVersion, ids};
 use super::guests::Guest;
 use super::images::Image;
 use crate::clock::elapsed_text;
+use crate::manifest::{InstanceInfo, Manifest, Network, Process, Shared};
 use crate::settings::Settings;
-use crate::store::{InstanceInfo, Manifest, Network, Process, Shared};
 
 /// A VM in memory.
 #[derive(Debug)]

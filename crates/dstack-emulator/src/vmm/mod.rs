@@ -8,11 +8,14 @@ mod machine;
 mod methods;
 mod node;
 mod pages;
+mod reload;
 mod serve;
 mod timers;
 mod update;
 mod validate;
+mod views;
 
 pub(crate) use images::Images;
+pub(crate) use lifecycle::random_uuid;
 pub(crate) use node::{Node, Profiles};
 pub(crate) use serve::{Listener, Served, serve};

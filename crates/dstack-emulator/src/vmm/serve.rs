@@ -148,11 +148,14 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(server: 
         let server = Arc::clone(&server);
         async move { server.answer(request.map(Body::new)).await }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(keep_alive)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new());
+    if keep_alive.is_zero() {
+        http.keep_alive(false);
+    } else {
+        http.header_read_timeout(keep_alive);
+    }
+    let served = http.serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::boot::Happening;
+use crate::timeline::Happening;
 
 /// Something that is due at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]

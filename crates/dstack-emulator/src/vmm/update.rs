@@ -11,8 +11,9 @@ use dstack_vmm_client::ids::AppId;
 
 use super::node::{Node, State};
 use super::validate;
+use crate::manifest::Manifest;
 use crate::rpc::RpcError;
-use crate::store::{Manifest, Store};
+use crate::store::Store;
 
 /// The resources that only a VM that does not run can change.
 struct Resources<'a> {

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use dstack_vmm_client::DstackVersion;
 use dstack_vmm_client::api::{GpuConfig, NetworkingConfig, PortMapping};
 
+use crate::manifest::{GpuSlot, Gpus, Network, PortMap};
 use crate::rpc::RpcError;
 use crate::settings::Settings;
-use crate::store::{GpuSlot, Gpus, Network, PortMap};
 
 type Checked<T> = Result<T, RpcError>;
 
@@ -116,6 +116,22 @@ pub(crate) fn free_ports(ports: &[PortMap], other_id: &str, others: &[PortMap]) 
         Some(port) => refuse(format!("host port mapping conflicts with VM {other_id}: {}", shown(port))),
         None => Ok(()),
     }
+}
+
+/// The first of some ports that is among others, or among those before it.
+pub(crate) fn first_taken<'a>(
+    ports: &[PortMap],
+    others: impl Iterator<Item = &'a PortMap>,
+) -> Option<String> {
+    if ports.is_empty() {
+        return None;
+    }
+    let others: Vec<&PortMap> = others.collect();
+    let mut wanted = ports.iter().enumerate();
+    let taken = wanted.find(|(at, port)| {
+        others.iter().copied().chain(ports.iter().take(*at)).any(|other| clash(other, port))
+    });
+    taken.map(|(_, port)| shown(port))
 }
 
 fn shown(port: &PortMap) -> String {

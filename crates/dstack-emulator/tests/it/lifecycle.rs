@@ -174,6 +174,28 @@ async fn a_vm_that_was_shut_down_is_not_started_again() {
 }
 
 #[tokio::test]
+async fn a_port_that_two_vms_want_is_refused_by_next_and_fails_at_start_on_v0_5() {
+    for version in VERSIONS {
+        let rig = Rig::new(version).await;
+        let request = json!({
+            "name": "x", "image": "dstack-0.5.11", "compose_file": COMPOSE,
+            "ports": [{ "protocol": "tcp", "host_port": 8080, "vm_port": 80 }],
+        });
+        rig.ok("CreateVm", request.clone()).await;
+        let second = rig.call("CreateVm", request).await;
+        if version != DstackVersion::V0_5 {
+            assert!(second.error().starts_with("host port mapping conflicts with VM"));
+            continue;
+        }
+        let id = second.json()["id"].as_str().unwrap().to_owned();
+        let info = rig.info(&id).await;
+        assert_eq!(info["status"], "exited");
+        let log = rig.get(&format!("/logs?id={id}&ch=stderr")).await.text();
+        assert!(log.contains("host port tcp 127.0.0.1:8080: address already in use"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn cids_run_out() {
     let rig = Rig::with(DstackVersion::Next, |b| b.configure(|settings| settings.cid_pool_size = 2)).await;
     let first = rig.create("a", true).await;

@@ -331,6 +331,45 @@ async fn json_protobuf_and_query_answer_the_same() {
 }
 
 #[tokio::test]
+async fn many_clients_at_once_get_their_own_answers() {
+    let rig = std::sync::Arc::new(Rig::new(DstackVersion::Next).await);
+    let tasks: Vec<_> = (0..64)
+        .map(|n| {
+            let rig = std::sync::Arc::clone(&rig);
+            tokio::spawn(async move {
+                let id = rig.create(&format!("vm {n}"), n % 2 == 0).await;
+                assert_eq!(rig.info(&id).await["name"], format!("vm {n}"));
+                id
+            })
+        })
+        .collect();
+    let mut ids = BTreeSet::new();
+    for task in tasks {
+        ids.insert(task.await.unwrap());
+    }
+    assert_eq!(ids.len(), 64);
+    assert_eq!(rig.ok("Status", json!({ "page": 1, "page_size": 10 })).await["total"], 64);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let rig = Rig::with(DstackVersion::Next, |builder| {
+        builder.configure(|settings| settings.keep_alive = Duration::from_millis(200))
+    })
+    .await;
+    let path = rig.endpoint().strip_prefix("unix:").unwrap();
+    let mut stream = tokio::net::UnixStream::connect(path).await.unwrap();
+    let request = b"GET /prpc/Version HTTP/1.1\r\nHost: x\r\n\r\n";
+    // Two calls on one connection, then nothing: the server hangs up.
+    stream.write_all(request).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut replies = Vec::new();
+    tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut replies)).await.unwrap().unwrap();
+    assert_eq!(String::from_utf8(replies).unwrap().matches("HTTP/1.1 200").count(), 2);
+}
+
+#[tokio::test]
 async fn the_other_paths_answer_too() {
     for version in VERSIONS {
         let rig = Rig::new(version).await;

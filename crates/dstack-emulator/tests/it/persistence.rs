@@ -103,6 +103,25 @@ async fn secrets_are_for_the_owner_alone() {
 }
 
 #[tokio::test]
+async fn an_announced_emulator_is_found_while_it_runs() {
+    use dstack_vmm_client::discovery::read_dir;
+    for listen_tcp in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let rig = Rig::with(DstackVersion::Next, |builder| {
+            let builder = builder.discovery_dir(dir.path().join("dstack-vmm"));
+            if listen_tcp { builder.listen_tcp("127.0.0.1:0") } else { builder }
+        })
+        .await;
+        let found = read_dir(&dir.path().join("dstack-vmm"), |pid| pid == std::process::id());
+        let [Ok(vmm)] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((vmm.endpoint().unwrap(), vmm.alive), (rig.emulator.endpoint().to_owned(), true));
+        assert_eq!(vmm.file.version, "0.6.0");
+        drop(rig);
+        assert!(read_dir(&dir.path().join("dstack-vmm"), |_| true).is_empty());
+    }
+}
+
+#[tokio::test]
 async fn two_emulators_do_not_know_each_other() {
     let old = Rig::new(DstackVersion::V0_5).await;
     let new = Rig::new(DstackVersion::Next).await;

@@ -56,6 +56,7 @@ pub(crate) fn serve(run_dir: &Path) -> ! {
         let emulator = Emulator::builder()
             .version(DstackVersion::V0_5)
             .run_dir(run_dir)
+            .configure(|settings| settings.cid_pool_size = 20_000)
             .boot(BootProfile::no_guest())
             .listen_unix(run_dir.join("vmm.sock"))
             .listen_tcp("127.0.0.1:0")

@@ -1,5 +1,6 @@
 //! Writing a new app-compose: the same choices always give the same bytes.
 
+use dstack_check::{Hint, Hinted};
 use serde_json::Value;
 
 use super::document::{AppComposeDocument, ComposeError};
@@ -58,6 +59,23 @@ pub enum BuildError {
     /// The document is one that dstack refuses.
     #[error(transparent)]
     Rejected(#[from] ComposeError),
+}
+
+impl Hinted for BuildError {
+    fn hint(&self) -> Option<Hint> {
+        let text = match self {
+            Self::Unsupported { .. } => {
+                "leave it out, or deploy to a host and image of a version that has it"
+            }
+            Self::InitScripts { .. } => "join scripts into one",
+            Self::Snapshotter { .. } => "leave the snapshotter out",
+            Self::EnvName(_) => "names are letters, digits and _, not beginning with a digit",
+            Self::ReservedField { .. } => "use the setting, or another name for your own field",
+            Self::TooLarge { .. } => "build large files into an image, or let the app fetch them by digest",
+            Self::Rejected(error) => return error.hint(),
+        };
+        Some(Hint::from(text))
+    }
 }
 
 /// Builds an app-compose.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use dstack_check::{Hint, Hinted};
+
 use super::fields::AppCompose;
 use super::hash::ComposeHash;
 use super::schema::{UnknownField, unknown_fields};
@@ -30,6 +32,17 @@ pub enum ComposeError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+impl Hinted for ComposeError {
+    fn hint(&self) -> Option<Hint> {
+        Some(Hint::from(match self {
+            Self::NotUtf8 { .. } => "save the document as UTF-8",
+            Self::Rejected { .. } => {
+                "the server names the first mistake only; a lint of the document names all of them"
+            }
+        }))
+    }
 }
 
 /// An app-compose as it was submitted or will be: the bytes, and what they say.

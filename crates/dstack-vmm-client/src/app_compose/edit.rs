@@ -4,6 +4,7 @@
 //! So a change replaces the bytes of one value. Where that is not possible the error says so, and
 //! [`AppComposeDocument::rewritten`] is the explicit other way.
 
+use dstack_check::{Hint, Hinted};
 use serde_json::Value;
 
 use super::document::{AppComposeDocument, ComposeError};
@@ -28,6 +29,17 @@ pub enum EditError {
     /// The changed document is one that dstack refuses.
     #[error(transparent)]
     Rejected(#[from] ComposeError),
+}
+
+impl Hinted for EditError {
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Duplicate { .. } => {
+                Some(Hint::from("keep one of the two; readers disagree on which one counts"))
+            }
+            Self::Rejected(error) => error.hint(),
+        }
+    }
 }
 
 impl AppComposeDocument {

@@ -106,7 +106,8 @@ impl BootWatch {
     }
 
     fn restarted(&self, vm: &VmInfo) -> bool {
-        vm.boot_progress == BootStep::Booting.as_str() && self.step.as_deref() != Some(vm.boot_progress.as_str())
+        vm.boot_progress == BootStep::Booting.as_str()
+            && self.step.as_deref() != Some(vm.boot_progress.as_str())
     }
 
     /// Reports the step as the VMM gives it, unless that was done. The guest's events are lost when the VMM restarts, and
@@ -176,7 +177,9 @@ mod tests {
             .iter()
             .map(|progress| match progress {
                 Progress::Status(status) => format!("status {status}"),
-                Progress::Step { step, at_ms } => format!("step {step}{}", if at_ms.is_some() { "" } else { " (vmm)" }),
+                Progress::Step { step, at_ms } => {
+                    format!("step {step}{}", if at_ms.is_some() { "" } else { " (vmm)" })
+                }
                 Progress::BootError { error, .. } => format!("error {error}"),
                 Progress::Shutdown { step, .. } => format!("shutdown {step}"),
                 Progress::Event(event) => format!("event {}", event.event),
@@ -190,7 +193,10 @@ mod tests {
     fn each_step_once() {
         let mut watch = BootWatch::new();
         assert_eq!(told(&watch.observe(&vm("exited", "", vec![]))), "status exited");
-        assert_eq!(told(&watch.observe(&vm("running", "booting", vec![]))), "status running; step booting (vmm)");
+        assert_eq!(
+            told(&watch.observe(&vm("running", "booting", vec![]))),
+            "status running; step booting (vmm)"
+        );
         assert_eq!(told(&watch.observe(&vm("running", "booting", vec![]))), "");
         let mut events = vec![step("requesting app keys", 1), step("data disk ready", 2)];
         assert_eq!(
@@ -207,17 +213,25 @@ mod tests {
 
     #[test]
     fn an_earlier_boot_is_not_told() {
-        let old = vec![step("setting up docker", 1), step("done", 2), event("shutdown.progress", "powering off", 3)];
+        let old = vec![
+            step("setting up docker", 1),
+            step("done", 2),
+            event("shutdown.progress", "powering off", 3),
+        ];
         let mut watch = BootWatch::new();
-        assert_eq!(told(&watch.observe(&vm("running", "booting", old.clone()))), "status running; step booting (vmm)");
-        let mut events = old.clone();
+        assert_eq!(
+            told(&watch.observe(&vm("running", "booting", old.clone()))),
+            "status running; step booting (vmm)"
+        );
+        let mut events = old;
         events.push(step("requesting app keys", 9));
         let now = vm("running", "requesting app keys", events);
         assert_eq!(told(&watch.observe(&now)), "step requesting app keys");
         // The same, looked at for the first time.
         assert_eq!(told(&BootWatch::new().observe(&now)), "status running; step requesting app keys");
         // Without a word of the shutdown the order of the steps tells.
-        let crashed = vec![step("setting up docker", 1), step("requesting app keys", 5), step("data disk ready", 6)];
+        let crashed =
+            vec![step("setting up docker", 1), step("requesting app keys", 5), step("data disk ready", 6)];
         assert_eq!(
             told(&BootWatch::new().observe(&vm("running", "data disk ready", crashed))),
             "status running; step requesting app keys; step data disk ready"

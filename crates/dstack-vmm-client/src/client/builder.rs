@@ -254,12 +254,18 @@ mod tests {
         let endpoint: Endpoint = "https://vmm.example.com".parse().unwrap();
         assert!(Client::builder(endpoint.clone()).credentials(Credentials::bearer("")).build().is_err());
         assert!(Client::builder(endpoint.clone()).add_ca_pem("no certificate").build().is_err());
-        assert!(Client::builder(endpoint).only_ca_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").build().is_err());
+        assert!(
+            Client::builder(endpoint)
+                .only_ca_pem("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+                .build()
+                .is_err()
+        );
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let builder = Client::builder("unix:/run/vmm.sock".parse().unwrap()).credentials(Credentials::bearer("hunter2"));
+        let builder = Client::builder("unix:/run/vmm.sock".parse().unwrap())
+            .credentials(Credentials::bearer("hunter2"));
         assert!(!format!("{builder:?}").contains("hunter2"));
         assert!(!format!("{:?}", builder.build().unwrap()).contains("hunter2"));
     }

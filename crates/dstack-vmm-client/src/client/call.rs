@@ -97,7 +97,12 @@ impl Client {
     }
 
     /// A request below the endpoint, with the credentials.
-    pub(super) fn request(&self, method: HttpMethod, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>> {
+    pub(super) fn request(
+        &self,
+        method: HttpMethod,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>> {
         let uri = self.inner.endpoint.uri(path).map_err(|error| Error::InvalidRequest {
             what: format!("{path:?} is not a path: {error}"),
             hint: None,
@@ -135,12 +140,14 @@ impl Client {
         }
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|error| self.interrupted(error, method))?.into_data() else { continue };
+            let Ok(data) = frame.map_err(|error| self.interrupted(error, method))?.into_data() else {
+                continue;
+            };
             if whole.len() + data.len() > limit {
                 return Err(too_large());
             }
             // Most replies are one frame, which then needs no copy.
-            if whole.is_empty() && data.len() as u64 == announced {
+            if announced > 0 && data.len() as u64 == announced {
                 return Ok(data);
             }
             whole.extend_from_slice(&data);
@@ -162,24 +169,31 @@ impl Client {
         let has_reply = size_of::<M::Response>() > 0;
         if (200..300).contains(&status) && has_reply && (body.is_empty() || body == b"null") {
             let source = serde::de::Error::custom("the answer is empty");
-            return Err(Error::Undecodable { endpoint: endpoint(), method: M::NAME, source, body: body.to_vec() });
+            return Err(Error::Undecodable {
+                endpoint: endpoint(),
+                method: M::NAME,
+                source,
+                body: body.to_vec(),
+            });
         }
         let content_type = text(headers, CONTENT_TYPE);
         let challenge = text(headers, WWW_AUTHENTICATE);
-        read_reply::<M>(status, content_type.as_deref(), challenge.as_deref(), body).map_err(|error| match error {
-            ReplyError::Unauthorized { challenge } => self.unauthorized(M::NAME, challenge),
-            ReplyError::Method { status, message } => {
-                Error::Api { endpoint: endpoint(), method: M::NAME, status, message }
-            }
-            ReplyError::UnexpectedStatus { status, content_type, body } => Error::UnexpectedStatus {
-                endpoint: endpoint(),
-                method: M::NAME,
-                status,
-                content_type,
-                excerpt: excerpt(&body),
-            },
-            ReplyError::Undecodable { source, body } => {
-                Error::Undecodable { endpoint: endpoint(), method: M::NAME, source, body }
+        read_reply::<M>(status, content_type.as_deref(), challenge.as_deref(), body).map_err(|error| {
+            match error {
+                ReplyError::Unauthorized { challenge } => self.unauthorized(M::NAME, challenge),
+                ReplyError::Method { status, message } => {
+                    Error::Api { endpoint: endpoint(), method: M::NAME, status, message }
+                }
+                ReplyError::UnexpectedStatus { status, content_type, body } => Error::UnexpectedStatus {
+                    endpoint: endpoint(),
+                    method: M::NAME,
+                    status,
+                    content_type,
+                    excerpt: excerpt(&body),
+                },
+                ReplyError::Undecodable { source, body } => {
+                    Error::Undecodable { endpoint: endpoint(), method: M::NAME, source, body }
+                }
             }
         })
     }

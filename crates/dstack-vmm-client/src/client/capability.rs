@@ -57,7 +57,10 @@ impl ServerVersion {
             return None;
         }
         let assumed = self.version.capabilities().reference;
-        Some(format!("the VMM reports version {:?}, which is not known here; it is treated as {assumed}", self.reported.version))
+        Some(format!(
+            "the VMM reports version {:?}, which is not known here; it is treated as {assumed}",
+            self.reported.version
+        ))
     }
 }
 
@@ -86,7 +89,11 @@ impl Client {
     }
 
     /// Refuses a method that the server's version does not have.
-    pub(super) async fn require(&self, method: &'static str, versions: &'static [DstackVersion]) -> Result<()> {
+    pub(super) async fn require(
+        &self,
+        method: &'static str,
+        versions: &'static [DstackVersion],
+    ) -> Result<()> {
         let server = self.server_version().await?;
         if versions.contains(&server.version) {
             return Ok(());
@@ -104,7 +111,10 @@ mod tests {
     use super::*;
 
     fn assume(version: &str) -> (DstackVersion, bool) {
-        let server = ServerVersion::assume(VersionResponse { version: version.to_owned(), ..VersionResponse::default() });
+        let server = ServerVersion::assume(VersionResponse {
+            version: version.to_owned(),
+            ..VersionResponse::default()
+        });
         assert_eq!(server.warning().is_none(), server.known);
         (server.version, server.known)
     }

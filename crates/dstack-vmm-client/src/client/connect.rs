@@ -150,9 +150,8 @@ impl Plain {
         match self.endpoint.target() {
             Target::Unix(path) => UnixStream::connect(path).await.map(Wire::Unix).map_err(|error| {
                 let is_other_file = error.kind() == io::ErrorKind::ConnectionRefused
-                    && std::fs::metadata(path).is_ok_and(|file| {
-                        !std::os::unix::fs::FileTypeExt::is_socket(&file.file_type())
-                    });
+                    && std::fs::metadata(path)
+                        .is_ok_and(|file| !std::os::unix::fs::FileTypeExt::is_socket(&file.file_type()));
                 if is_other_file {
                     ConnectError::new(ConnectFailure::NotASocket, error)
                 } else {
@@ -209,7 +208,12 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(endpoint: Arc<Endpoint>, dial: Option<Arc<dyn Dial>>, tls: TlsOptions, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        endpoint: Arc<Endpoint>,
+        dial: Option<Arc<dyn Dial>>,
+        tls: TlsOptions,
+        timeout: Duration,
+    ) -> Self {
         Self { plain: Plain { endpoint, dial }, tls: Arc::new(tls), timeout }
     }
 

@@ -45,7 +45,10 @@ impl Credentials {
             }
             Self::Bearer(token) => Zeroizing::new(format!("Bearer {}", token.as_str())),
             Self::Basic { user, .. } if user.contains(':') => {
-                return Err(invalid("the user name holds a colon, which ends a user name", "check user and password"));
+                return Err(invalid(
+                    "the user name holds a colon, which ends a user name",
+                    "check user and password",
+                ));
             }
             Self::Basic { user, password } => {
                 let pair = Zeroizing::new(format!("{user}:{}", password.as_str()));
@@ -57,7 +60,10 @@ impl Credentials {
         };
         let bytes = Bytes::from_owner(Wiped(Zeroizing::new(text.as_bytes().to_vec())));
         let mut value = HeaderValue::from_maybe_shared(bytes).map_err(|_| {
-            invalid("the credentials hold a character that no header can carry", "check for line breaks inside the token")
+            invalid(
+                "the credentials hold a character that no header can carry",
+                "check for line breaks inside the token",
+            )
         })?;
         value.set_sensitive(true);
         Ok(value)
@@ -112,7 +118,10 @@ mod tests {
         let header = |credentials: Credentials| credentials.header().unwrap().to_str().unwrap().to_owned();
         assert_eq!(header(Credentials::bearer(" token\n")), "Bearer token");
         // The example of RFC 7617.
-        assert_eq!(header(Credentials::basic("Aladdin", "open sesame")), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(
+            header(Credentials::basic("Aladdin", "open sesame")),
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+        );
         assert_eq!(header(Credentials::basic("a", "b")), "Basic YTpi");
         assert_eq!(header(Credentials::basic("ab", "c")), "Basic YWI6Yw==");
         assert!(Credentials::bearer("x").header().unwrap().is_sensitive());
@@ -132,7 +141,8 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let shown = format!("{:?} {:?}", Credentials::bearer("hunter2"), Credentials::basic("user", "hunter2"));
+        let shown =
+            format!("{:?} {:?}", Credentials::bearer("hunter2"), Credentials::basic("user", "hunter2"));
         assert_eq!(shown, "Bearer(..) Basic { user: \"user\", .. }");
     }
 }

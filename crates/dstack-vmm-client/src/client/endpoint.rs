@@ -172,11 +172,16 @@ impl FromStr for Endpoint {
                 &without_userinfo(text),
                 "`tcp:` is a form of the server's configuration, not of a URL",
                 // What a server listens on is not always what a client can connect to.
-                Some(&format!("write http://{}", without_userinfo(rest.trim_start_matches('/')).replace("0.0.0.0", "127.0.0.1"))),
+                Some(&format!(
+                    "write http://{}",
+                    without_userinfo(rest.trim_start_matches('/')).replace("0.0.0.0", "127.0.0.1")
+                )),
             )),
-            _ if rest.starts_with("//") => {
-                Err(invalid(&without_userinfo(text), &format!("the scheme {scheme}: is not supported"), Some(FORMS)))
-            }
+            _ if rest.starts_with("//") => Err(invalid(
+                &without_userinfo(text),
+                &format!("the scheme {scheme}: is not supported"),
+                Some(FORMS),
+            )),
             _ => Err(without_scheme(text)),
         }
     }
@@ -204,7 +209,10 @@ fn unix(path: &str, text: &str) -> Result<Endpoint> {
     if path.len() > MAX_SOCKET_PATH {
         return Err(invalid(
             text,
-            &format!("the path of the socket has {} bytes, more than the {MAX_SOCKET_PATH} a socket address holds", path.len()),
+            &format!(
+                "the path of the socket has {} bytes, more than the {MAX_SOCKET_PATH} a socket address holds",
+                path.len()
+            ),
             Some("reach it by a shorter path, for example through a symbolic link to its directory"),
         ));
     }
@@ -215,7 +223,11 @@ fn tcp(tls: bool, rest: &str, text: &str) -> Result<Endpoint> {
     let scheme = if tls { "https" } else { "http" };
     let Some(rest) = rest.strip_prefix("//") else {
         let place = without_userinfo(rest);
-        return Err(invalid(&without_userinfo(text), "there is no // after the scheme", Some(&format!("write {scheme}://{place}"))));
+        return Err(invalid(
+            &without_userinfo(text),
+            "there is no // after the scheme",
+            Some(&format!("write {scheme}://{place}")),
+        ));
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);

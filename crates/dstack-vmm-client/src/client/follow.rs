@@ -93,6 +93,8 @@ enum Mode {
 enum Ask {
     /// The last lines.
     Tail(usize),
+    /// All of the live file, of which as many lines were read as are known.
+    ByCount,
     /// All of the live file.
     Everything,
 }
@@ -265,7 +267,7 @@ impl Reader {
         } else {
             match ask {
                 Ask::Tail(lines) => Some(lines),
-                Ask::Everything => None,
+                Ask::ByCount | Ask::Everything => None,
             }
         };
         let body = match self.open(tail).await {
@@ -288,7 +290,7 @@ impl Reader {
             }
         } else {
             self.mode = Mode::Find(Box::new(Search {
-                finder: self.history.finder(tail.is_none()),
+                finder: self.history.finder(ask == Ask::ByCount),
                 ask,
                 best: Place::Elsewhere,
                 strong: 0,
@@ -307,9 +309,11 @@ impl Reader {
         // A stream that goes on for ever is of no use to anybody after it.
         let sending = self.client.send(request, !self.request.follow, LOGS);
         let endpoint = || self.client.inner.endpoint.to_string();
-        let response = tokio::time::timeout(limit, sending)
-            .await
-            .map_err(|_| Error::Timeout { endpoint: endpoint(), method: LOGS, after: limit })??;
+        let response = tokio::time::timeout(limit, sending).await.map_err(|_| Error::Timeout {
+            endpoint: endpoint(),
+            method: LOGS,
+            after: limit,
+        })??;
         let (head, body) = response.into_parts();
         let content_type = text(&head.headers, CONTENT_TYPE);
         let html = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
@@ -443,9 +447,12 @@ impl Reader {
                 && !line.bytes.ends_with(HEARTBEAT.as_bytes())
                 && self.torn.is_none()
             {
-                // Most lines of a search are only compared; they need no text of their own.
-                let hash = self.history.hash(line.bytes);
-                search.look(hash, String::new);
+                // Most lines of a search are only counted or compared; they need no text of their own.
+                if search.finder.only_counts() {
+                    search.finder.count();
+                } else {
+                    search.look(self.history.hash(line.bytes), String::new);
+                }
                 return;
             }
             let text = line.text();
@@ -497,6 +504,10 @@ impl Reader {
                 self.next_ask = None;
             }
             decision => {
+                if search.ask == Ask::ByCount {
+                    // The file is not the one whose lines were counted.
+                    self.history.lose_start();
+                }
                 self.body = None;
                 self.chunk.clear();
                 self.splitter.discard_partial();
@@ -534,33 +545,35 @@ impl Search {
     fn is_full(&self) -> bool {
         match self.ask {
             Ask::Tail(lines) => self.finder.received() >= lines as u64,
-            Ask::Everything => false,
+            Ask::ByCount | Ask::Everything => false,
         }
     }
 
     /// Whether there is nothing more to wait for.
     fn is_over(&self) -> bool {
-        self.best == Place::Certain || self.is_full() || self.waiting_bytes > MAX_WAITING
+        matches!(self.best, Place::Certain | Place::Wrong)
+            || self.is_full()
+            || self.waiting_bytes > MAX_WAITING
     }
 
-    fn decide(&self, saw_all: bool, from_start: bool) -> Decision {
-        // The server had less than was asked for: this is the whole file.
-        let whole_file = saw_all || self.ask == Ask::Everything;
-        match self.best {
-            Place::Certain => Decision::Resume { exact: true },
-            Place::Strong if self.strong == 1 => Decision::Resume { exact: true },
-            Place::Strong => match self.ask {
-                // The lines repeat themselves. The number of lines decides, where it is known; else more lines may.
-                Ask::Tail(_) if from_start => Decision::Ask(Ask::Everything),
-                Ask::Tail(lines) if lines < REMEMBERED && !whole_file => Decision::Ask(Ask::Tail(REMEMBERED)),
-                _ => Decision::Resume { exact: false },
-            },
-            Place::Weak if whole_file => Decision::Resume { exact: false },
-            Place::Elsewhere if whole_file => Decision::StartOver,
-            Place::Weak | Place::Elsewhere => match self.ask {
-                Ask::Tail(lines) if lines < REMEMBERED => Decision::Ask(Ask::Tail(REMEMBERED)),
-                _ => Decision::Ask(Ask::Everything),
-            },
+    fn decide(&self, saw_all: bool, knows_start: bool) -> Decision {
+        match (self.ask, self.best) {
+            (_, Place::Certain) => Decision::Resume { exact: true },
+            // Another file, or one that is shorter than what was read of it.
+            (Ask::ByCount, _) => Decision::Ask(Ask::Everything),
+            (_, Place::Strong) if self.strong == 1 => Decision::Resume { exact: true },
+            // The lines repeat themselves. The number of lines decides, where it is known; else more lines may.
+            (Ask::Tail(_), Place::Strong) if knows_start => Decision::Ask(Ask::ByCount),
+            (Ask::Tail(lines), Place::Strong) if lines < REMEMBERED && !saw_all => {
+                Decision::Ask(Ask::Tail(REMEMBERED))
+            }
+            (_, Place::Strong) => Decision::Resume { exact: false },
+            // What the server had was less than was asked for, so it was all of the file.
+            (_, Place::Weak) if saw_all || self.ask == Ask::Everything => Decision::Resume { exact: false },
+            (_, _) if saw_all || self.ask == Ask::Everything => Decision::StartOver,
+            (Ask::Tail(lines), _) if lines < REMEMBERED => Decision::Ask(Ask::Tail(REMEMBERED)),
+            (_, _) if knows_start => Decision::Ask(Ask::ByCount),
+            (_, _) => Decision::Ask(Ask::Everything),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Finding one's place in a log again.
 //!
 //! The server gives the last lines of a log and goes on from there; it has no positions to ask for. After a cut the client
-//! reads the tail again and looks for the place where its own last lines end. It keeps hashes only: of the last
-//! [`REMEMBERED`] lines, and of everything since the first line of the file where it saw that. Its memory does not grow with
-//! the log.
+//! reads the tail again and looks for the place where its own last lines end. It keeps the number of lines it read and
+//! hashes of the last [`REMEMBERED`] of them. Its memory does not grow with the log.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -36,8 +35,6 @@ pub(super) struct History {
     last: VecDeque<u64>,
     /// Lines read.
     count: u64,
-    /// Hash of all of them.
-    whole: u64,
     /// Whether the first of them was the first line of the file.
     from_start: bool,
 }
@@ -47,14 +44,13 @@ impl History {
     pub(super) fn new(from_start: bool) -> Self {
         let hasher = RandomState::new();
         let base = hasher.hash_one("base") % (PRIME - 1_000_000) + 500_000;
-        Self { hasher, base, last: VecDeque::new(), count: 0, whole: 0, from_start }
+        Self { hasher, base, last: VecDeque::new(), count: 0, from_start }
     }
 
     /// Forgets everything; the next line is the first of the file.
     pub(super) fn restart(&mut self) {
         self.last.clear();
         self.count = 0;
-        self.whole = 0;
         self.from_start = true;
     }
 
@@ -82,12 +78,13 @@ impl History {
         }
         self.last.push_back(hash);
         self.count += 1;
-        self.whole = add(multiply(self.whole, self.base), hash);
     }
 
-    /// Starts to look for the end of what was read in lines that are read again. `whole_file`: they begin with the first
-    /// line of the file.
-    pub(super) fn finder(&self, whole_file: bool) -> Finder {
+    /// Starts to look for the end of what was read in lines that are read again.
+    ///
+    /// `by_count`: they begin with the first line of the file, so that the end is where the number of lines says. The lines
+    /// before the last remembered ones are then only counted.
+    pub(super) fn finder(&self, by_count: bool) -> Finder {
         let mut suffixes = Vec::with_capacity(self.last.len() + 1);
         suffixes.push(0);
         let (mut hash, mut power) = (0, 1);
@@ -103,8 +100,7 @@ impl History {
             window: VecDeque::new(),
             hash: 0,
             received: 0,
-            prefix: 0,
-            certain_end: (whole_file && self.from_start).then_some((self.count, self.whole)),
+            expected: by_count.then_some(self.count),
         }
     }
 }
@@ -118,8 +114,10 @@ pub(super) enum Place {
     Weak,
     /// It may be: many lines before it agree, or all that are known.
     Strong,
-    /// It is: the whole file up to it agrees.
+    /// It is: so many lines were read, and the last of them agree.
     Certain,
+    /// It should be by the number of lines, and the lines differ: this is another file.
+    Wrong,
 }
 
 /// Looks for the end of a [`History`] in lines read again.
@@ -132,8 +130,8 @@ pub(super) struct Finder {
     window: VecDeque<u64>,
     hash: u64,
     received: u64,
-    prefix: u64,
-    certain_end: Option<(u64, u64)>,
+    /// Where the end must be, if that is known.
+    expected: Option<u64>,
 }
 
 impl Finder {
@@ -142,10 +140,25 @@ impl Finder {
         self.received
     }
 
+    /// Whether the next line need not be looked at, only [counted](Self::count).
+    pub(super) fn only_counts(&self) -> bool {
+        let remembered = self.suffixes.len() as u64 - 1;
+        self.expected.is_some_and(|expected| self.received + remembered < expected)
+    }
+
+    /// Counts a line.
+    pub(super) fn count(&mut self) {
+        self.received += 1;
+    }
+
     /// Looks at the next line.
     pub(super) fn push(&mut self, line: u64) -> Place {
         let remembered = self.suffixes.len() - 1;
-        self.received += 1;
+        if self.only_counts() {
+            self.count();
+            return Place::Elsewhere;
+        }
+        self.count();
         self.window.push_back(line);
         self.hash = add(multiply(self.hash, self.base), line);
         if self.window.len() > remembered {
@@ -153,14 +166,16 @@ impl Finder {
             let oldest = self.window.pop_front().unwrap_or(0);
             self.hash = add(self.hash, PRIME - multiply(oldest, self.power));
         }
-        if let Some((count, whole)) = self.certain_end {
-            self.prefix = add(multiply(self.prefix, self.base), line);
-            if self.received == count && self.prefix == whole {
-                return Place::Certain;
-            }
-        }
         let overlap = self.window.len();
-        if overlap == 0 || self.suffixes[overlap] != self.hash {
+        let agrees = overlap > 0 && self.suffixes[overlap] == self.hash;
+        if let Some(expected) = self.expected {
+            return match (self.received == expected, agrees) {
+                (false, _) => Place::Elsewhere,
+                (true, true) => Place::Certain,
+                (true, false) => Place::Wrong,
+            };
+        }
+        if !agrees {
             Place::Elsewhere
         } else if overlap >= STRONG.min(remembered) {
             Place::Strong
@@ -182,8 +197,8 @@ mod tests {
         }
     }
 
-    fn places(history: &History, whole_file: bool, lines: &[&str]) -> Vec<Place> {
-        let mut finder = history.finder(whole_file);
+    fn places(history: &History, by_count: bool, lines: &[&str]) -> Vec<Place> {
+        let mut finder = history.finder(by_count);
         lines.iter().map(|line| finder.push(history.hash(line.as_bytes()))).collect()
     }
 
@@ -199,7 +214,8 @@ mod tests {
         // Known from the first line of the file: there is no doubt, even if all lines are equal.
         let mut history = History::new(true);
         read(&mut history, &["a", "a"]);
-        assert_eq!(places(&history, true, &["a", "a", "a"]), [Weak, Certain, Strong]);
+        assert_eq!(places(&history, true, &["a", "a", "a"]), [Elsewhere, Certain, Elsewhere]);
+        assert_eq!(places(&history, true, &["a", "b", "a"]), [Elsewhere, Place::Wrong, Elsewhere]);
         assert_eq!(places(&history, false, &["a", "a", "a"]), [Weak, Strong, Strong]);
     }
 

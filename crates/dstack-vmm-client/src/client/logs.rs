@@ -178,6 +178,9 @@ mod tests {
         for channel in LogChannel::ALL {
             assert_eq!(channel.to_string().parse::<LogChannel>(), Ok(channel));
         }
-        assert_eq!("zzz".parse::<LogChannel>().unwrap_err().to_string(), "unknown log channel \"zzz\", expected serial, stdout or stderr");
+        assert_eq!(
+            "zzz".parse::<LogChannel>().unwrap_err().to_string(),
+            "unknown log channel \"zzz\", expected serial, stdout or stderr"
+        );
     }
 }

@@ -47,7 +47,8 @@ impl TlsOptions {
 
     async fn build(&self) -> Result<Arc<ClientConfig>, RootsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
         if self.accept_anything {
             let verifier = Arc::new(AcceptAnything(provider));
             let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
@@ -72,7 +73,9 @@ impl TlsOptions {
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let invalid = |what: String| Error::InvalidRequest {
         what,
-        hint: Some("give the certificate of the authority as PEM, -----BEGIN CERTIFICATE----- and so on".to_owned()),
+        hint: Some(
+            "give the certificate of the authority as PEM, -----BEGIN CERTIFICATE----- and so on".to_owned(),
+        ),
     };
     let mut found = Vec::new();
     let mut store = RootCertStore::empty();

@@ -159,9 +159,9 @@ impl Hinted for WaitError {
                 Some(Hint::new(format!("it reported {:?}; read its serial log", last.boot_error)))
             }
             Self::TimedOut { condition, last, .. } => match (condition, &last.status) {
-                (Condition::Gone, VmStatus::Removing) => {
-                    Some(Hint::from("its process does not end; look at the supervisor's processes and the VMM's log"))
-                }
+                (Condition::Gone, VmStatus::Removing) => Some(Hint::from(
+                    "its process does not end; look at the supervisor's processes and the VMM's log",
+                )),
                 (Condition::Stopped, VmStatus::Running | VmStatus::Stopping) => {
                     Some(Hint::from("the guest does not power off; a forced stop ends it at once"))
                 }

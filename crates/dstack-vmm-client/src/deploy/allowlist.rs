@@ -122,7 +122,8 @@ impl Allowlist {
     pub fn revoke(&mut self, app_id: &AppId, hash: &ComposeHash) -> bool {
         let Some(key) = self.app_key(app_id) else { return false };
         let Some(apps) = self.root.get_mut("apps").and_then(Value::as_object_mut) else { return false };
-        let Some(hashes) = apps.get_mut(&key).and_then(|app| app.get_mut("composeHashes")).and_then(Value::as_array_mut)
+        let Some(hashes) =
+            apps.get_mut(&key).and_then(|app| app.get_mut("composeHashes")).and_then(Value::as_array_mut)
         else {
             return false;
         };
@@ -208,7 +209,13 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_named() {
-        let texts = ["", "[]", r#"{"apps": []}"#, r#"{"apps": {"a": 1}}"#, r#"{"apps": {"a": {"composeHashes": [1]}}}"#];
+        let texts = [
+            "",
+            "[]",
+            r#"{"apps": []}"#,
+            r#"{"apps": {"a": 1}}"#,
+            r#"{"apps": {"a": {"composeHashes": [1]}}}"#,
+        ];
         let all = texts.map(|text| Allowlist::parse(text).unwrap_err().to_string());
         insta::assert_snapshot!(all.join("\n"));
     }

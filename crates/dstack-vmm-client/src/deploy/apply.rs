@@ -67,7 +67,8 @@ pub struct DeployOptions {
 
 impl Default for DeployOptions {
     fn default() -> Self {
-        let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now =
+            || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self {
             vm: VmChoice::Auto,
             restart: true,
@@ -250,7 +251,8 @@ impl<'a> Deployment<'a> {
             return Err(DeployError::Outdated { host: self.host.to_owned(), now: Box::new(now) });
         }
         if now.kind == PlanKind::Conflict {
-            let findings = now.findings.into_iter().filter(|finding| finding.status == Status::Fail).collect();
+            let findings =
+                now.findings.into_iter().filter(|finding| finding.status == Status::Fail).collect();
             return Err(DeployError::Blocked { findings });
         }
         if now.kind == PlanKind::Nothing {
@@ -297,7 +299,8 @@ pub async fn observe(vmm: &dyn VmmApi, interest: &Interest, gpus: bool) -> Resul
         observed.gpus = Some(vmm.list_gpus().await.map_err(call("list the GPUs"))?);
     }
     let first = StatusRequest { brief: true, page: 1, page_size: 1, ..StatusRequest::default() };
-    observed.port_mapping_enabled = vmm.status(&first).await.map_err(call("list the VMs"))?.port_mapping_enabled;
+    observed.port_mapping_enabled =
+        vmm.status(&first).await.map_err(call("list the VMs"))?.port_mapping_enabled;
     let mut vms = std::pin::pin!(list(vmm, Listing::default()));
     while let Some(vm) = vms.next().await {
         observed.add_vms(interest, [vm.map_err(call("list the VMs"))?]);

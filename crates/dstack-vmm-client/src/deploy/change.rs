@@ -183,8 +183,10 @@ fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut V
                 items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
             };
             let (old_names, new_names) = (names(old), names(new));
-            let added: Vec<String> = new_names.iter().filter(|name| !old_names.contains(name)).cloned().collect();
-            let removed: Vec<String> = old_names.into_iter().filter(|name| !new_names.contains(name)).collect();
+            let added: Vec<String> =
+                new_names.iter().filter(|name| !old_names.contains(name)).cloned().collect();
+            let removed: Vec<String> =
+                old_names.into_iter().filter(|name| !new_names.contains(name)).collect();
             // The same names in another order, or something that is no list of names.
             changes.push(if added.is_empty() && removed.is_empty() {
                 Change::ComposeField { path: path.to_owned(), old: old.cloned(), new: new.cloned() }
@@ -199,7 +201,13 @@ fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut V
         (Some(Value::String(text)), None) if text.contains('\n') => {
             changes.push(Change::ComposeText { path: path.to_owned(), diff: LineDiff::new(text, "") });
         }
-        _ => changes.push(Change::ComposeField { path: path.to_owned(), old: old.cloned(), new: new.cloned() }),
+        _ => {
+            changes.push(Change::ComposeField {
+                path: path.to_owned(),
+                old: old.cloned(),
+                new: new.cloned(),
+            });
+        }
     }
 }
 
@@ -210,7 +218,8 @@ mod tests {
     #[test]
     fn fields_are_compared_by_path() {
         let old = r#"{"a": 1, "b": {"c": true, "d": [1]}, "allowed_envs": ["A", "B"], "gone": null}"#;
-        let new = r#"{"a": 2, "b": {"c": true, "d": [1, 2]}, "allowed_envs": ["B", "C"], "script": "x\ny\n"}"#;
+        let new =
+            r#"{"a": 2, "b": {"c": true, "d": [1, 2]}, "allowed_envs": ["B", "C"], "script": "x\ny\n"}"#;
         insta::assert_json_snapshot!(compose_changes(old, new));
     }
 
@@ -224,8 +233,12 @@ mod tests {
 
     #[test]
     fn names_tell_what_happens_to_them() {
-        let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, d)| ((*n).to_owned(), (*d).to_owned())).collect();
-        let change = EnvChange::between(&map(&[("A", "1"), ("B", "2"), ("C", "3")]), &map(&[("A", "1"), ("B", "9"), ("D", "4")]));
+        let map =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(n, d)| ((*n).to_owned(), (*d).to_owned())).collect();
+        let change = EnvChange::between(
+            &map(&[("A", "1"), ("B", "2"), ("C", "3")]),
+            &map(&[("A", "1"), ("B", "9"), ("D", "4")]),
+        );
         insta::assert_json_snapshot!(change);
         assert!(EnvChange::between(&map(&[("A", "1")]), &map(&[("A", "1")])).is_empty());
     }

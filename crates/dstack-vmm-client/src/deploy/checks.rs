@@ -1,6 +1,6 @@
 //! The checks of a plan: what can stand in the way of a deployment, or should be known before it.
 
-use dstack_check::CheckDef;
+use dstack_check::{CheckDef, Finding, Fix};
 
 const fn check(id: &'static str, title: &'static str) -> CheckDef {
     CheckDef::new(id, title).layer("deployment")
@@ -68,8 +68,46 @@ pub const CHECKS: &[CheckDef] = &[
     TOKEN_FILE,
 ];
 
+/// Whether a file that holds a token or an environment is private, by its permission bits (`mode & 0o777`).
+///
+/// The caller reads the bits, and only on a system that has them.
+pub fn private_file(path: &str, mode: u32) -> Finding {
+    let mode = mode & 0o777;
+    let expected = "mode 0600";
+    if mode & 0o077 == 0 {
+        return TOKEN_FILE.pass().observed(format!("{path} has mode {mode:04o}"));
+    }
+    let who = match (mode & 0o007, mode & 0o070) {
+        (0, _) => "its group",
+        _ => "every user of this machine",
+    };
+    TOKEN_FILE
+        .fail()
+        .observed(format!("{path} has mode {mode:04o}: {who} can open it"))
+        .expected(expected)
+        .fix(Fix::new("give the file to its owner alone").command(format!("chmod 600 {}", quoted(path))))
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
+    if !path.is_empty() && !path.starts_with('-') && path.chars().all(plain) {
+        return path.to_owned();
+    }
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
+    format!("'{}'", path.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::private_file;
+
+    #[test]
+    fn a_file_that_others_can_read() {
+        let findings = [0o600, 0o400, 0o640, 0o644, 0o100_660].map(|mode| private_file("it's/token", mode));
+        insta::assert_json_snapshot!(findings);
+    }
+
     #[test]
     fn ids_are_well_formed_and_have_pages() {
         dstack_check::Catalogue::new(super::CHECKS.iter().copied()).unwrap();

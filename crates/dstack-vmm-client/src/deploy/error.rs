@@ -76,7 +76,7 @@ pub enum DeployError {
         ids: Vec<String>,
         /// How the reply was lost.
         #[source]
-        source: crate::Error,
+        source: Box<crate::Error>,
     },
     /// The update failed in the middle: the VMM keeps what it had changed by then.
     #[error("VM {vm_id} was changed in part only: {} changed, {} did not", list(.done), list(.missing))]
@@ -89,7 +89,7 @@ pub enum DeployError {
         missing: Vec<&'static str>,
         /// The VMM's reason.
         #[source]
-        source: crate::Error,
+        source: Box<crate::Error>,
     },
     /// The VMM said that all was well and did not make every change.
     #[error("VM {vm_id} was changed without an error, yet these are not as they should be: {}", .fields.join(", "))]
@@ -108,7 +108,7 @@ pub enum DeployError {
         wanted: &'static str,
         /// What came instead.
         #[source]
-        source: WaitError,
+        source: Box<WaitError>,
     },
     /// The VM is gone.
     #[error("VM {vm_id} is no longer there")]
@@ -124,7 +124,10 @@ impl DeployError {
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
-            Self::Blocked { .. } | Self::Outdated { .. } | Self::Ambiguous { .. } | Self::Store(StoreError::Busy { .. })
+            Self::Blocked { .. }
+                | Self::Outdated { .. }
+                | Self::Ambiguous { .. }
+                | Self::Store(StoreError::Busy { .. })
         )
     }
 }
@@ -136,20 +139,32 @@ impl Hinted for DeployError {
             Self::Untrusted { source, .. } => source.hint(),
             Self::Wait { source, .. } => source.hint(),
             Self::HalfDone { source, .. } => source.hint(),
-            Self::Blocked { findings } => findings.iter().find_map(|finding| finding.fix.as_ref()).map(Hint::from),
-            Self::Outdated { .. } => Some(Hint::from("plan again, look at what changed, and apply that plan")),
-            Self::Ambiguous { .. } => Some(Hint::from("look at the VMs, remove those that are not wanted, and name the one to go on with")),
-            Self::Dropped { .. } => Some(Hint::from("apply again; when it stays so, the VMM does not know these settings")),
-            Self::Store(StoreError::Busy { .. }) => Some(Hint::from("wait for the other run to end")),
-            Self::Store(StoreError::Journal { .. }) => {
-                Some(Hint::from("a run was broken off and its note is damaged: look which VMs are there, then delete the note"))
+            Self::Blocked { findings } => {
+                findings.iter().find_map(|finding| finding.fix.as_ref()).map(Hint::from)
             }
+            Self::Outdated { .. } => {
+                Some(Hint::from("plan again, look at what changed, and apply that plan"))
+            }
+            Self::Ambiguous { .. } => Some(Hint::from(
+                "look at the VMs, remove those that are not wanted, and name the one to go on with",
+            )),
+            Self::Dropped { .. } => {
+                Some(Hint::from("apply again; when it stays so, the VMM does not know these settings"))
+            }
+            Self::Store(StoreError::Busy { .. }) => Some(Hint::from("wait for the other run to end")),
+            Self::Store(StoreError::Journal { .. }) => Some(Hint::from(
+                "a run was broken off and its note is damaged: look which VMs are there, then delete the note",
+            )),
             Self::Policy { source: AuthorizeError::File(file), .. }
                 if file.source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
-                Some(Hint::from("the allow-list belongs to the host's administrator: run where it can be written, or set kind = \"none\" in [authorization] and have the hash allowed there"))
+                Some(Hint::from(
+                    "the allow-list belongs to the host's administrator: run where it can be written, or set kind = \"none\" in [authorization] and have the hash allowed there",
+                ))
             }
-            Self::Policy { .. } | Self::Store(_) | Self::AppId { .. } | Self::Seal(_) | Self::Gone { .. } => None,
+            Self::Policy { .. } | Self::Store(_) | Self::AppId { .. } | Self::Seal(_) | Self::Gone { .. } => {
+                None
+            }
         }
     }
 }

@@ -157,7 +157,8 @@ impl History {
             }
             VersionRef::Hash(prefix) => {
                 let fits = |entry: &&Entry| entry.hash.to_string().starts_with(prefix.as_str());
-                let hashes: BTreeSet<ComposeHash> = self.of_host(host).filter(fits).map(|entry| entry.hash).collect();
+                let hashes: BTreeSet<ComposeHash> =
+                    self.of_host(host).filter(fits).map(|entry| entry.hash).collect();
                 if hashes.len() > 1 {
                     let hashes = hashes.iter().map(|hash| hash.to_string()[..12].to_owned()).collect();
                     return Err(NoSuchVersion::Ambiguous { prefix: prefix.clone(), hashes });
@@ -370,8 +371,10 @@ pub(crate) mod tests {
 
     #[test]
     fn digests_tell_values_apart_and_depend_on_the_key() {
-        let env: Environment =
-            [("A", "1"), ("B", "1")].into_iter().map(|(n, v)| EnvVar::new(n, v.to_owned()).unwrap()).collect();
+        let env: Environment = [("A", "1"), ("B", "1")]
+            .into_iter()
+            .map(|(n, v)| EnvVar::new(n, v.to_owned()).unwrap())
+            .collect();
         let one = DigestKey::new(&[1; 32]).digests(&env);
         assert_ne!(one["A"], one["B"]);
         assert_ne!(one, DigestKey::new(&[2; 32]).digests(&env));

@@ -6,13 +6,14 @@ use dstack_check::{Finding, Fix, Status};
 
 use super::change::{Change, Consequence};
 use super::checks;
-use super::observe::{Observed, TakenPort, has_process, networking_of};
-use super::plan::{PlanContext, current_gpus, current_networking, current_ports, field, known_env};
+use super::compare::{current_gpus, current_networking, current_ports, field, known_env};
+use super::observe::{Observed, TakenPort, networking_of};
+use super::plan::PlanContext;
 use super::project::{GpuSelection, PortSpec};
 use super::resolve::{Desired, DesiredEnv};
+use crate::DstackVersion;
 use crate::api::{VmConfiguration, VmInfo};
 use crate::app_compose::{AppCompose, KeyProvider, lint};
-use crate::DstackVersion;
 
 /// Everything worth saying about the way from what runs to what should.
 pub(super) fn findings(
@@ -65,11 +66,10 @@ fn state(context: &PlanContext<'_>, observed: &Observed) -> Vec<Finding> {
 
 fn image(desired: &Desired, observed: &Observed) -> Option<Finding> {
     match observed.images.iter().find(|image| image.name == desired.image) {
-        Some(image) if image.is_dev => Some(
-            checks::IMAGE
-                .warn()
-                .observed(format!("{} is a development image: whoever controls the host can log in", image.name)),
-        ),
+        Some(image) if image.is_dev => Some(checks::IMAGE.warn().observed(format!(
+            "{} is a development image: whoever controls the host can log in",
+            image.name
+        ))),
         Some(_) => None,
         None => {
             let names: Vec<&str> = observed.images.iter().map(|image| image.name.as_str()).collect();
@@ -109,7 +109,9 @@ fn fixed(desired: &Desired, observed: &Observed, vm: Option<&VmInfo>) -> Vec<Fin
     if let Some(pin_numa) = desired.pin_numa {
         differs("pin_numa", old.pin_numa.to_string(), pin_numa.to_string());
     }
-    if let Some(mode) = desired.networking.as_ref().filter(|_| !observed.version.capabilities().multiple_networks) {
+    if let Some(mode) =
+        desired.networking.as_ref().filter(|_| !observed.version.capabilities().multiple_networks)
+    {
         differs("networking", current_networking(old, observed), mode.clone());
     }
     findings
@@ -126,13 +128,20 @@ fn app_id(
     let new = desired.new_app_id().to_string();
     if vm.is_none() && desired.app_id.is_none() {
         // What ran here before, or runs elsewhere, was made from another app-compose.
-        let last = context.history.entries.iter().rev().find(|entry| entry.host == context.host || !entry.removed);
+        let last =
+            context.history.entries.iter().rev().find(|entry| entry.host == context.host || !entry.removed);
         if let Some(known) = last.filter(|known| !known.removed && known.app_id != new) {
             findings.push(
                 checks::APP_ID
                     .warn()
-                    .observed(format!("the new VM becomes app {new}; version #{} on {} is app {}", known.seq, known.host, known.app_id))
-                    .fix(Fix::new(format!("for the same keys as there, write app_id = \"{}\" into the project", known.app_id))),
+                    .observed(format!(
+                        "the new VM becomes app {new}; version #{} on {} is app {}",
+                        known.seq, known.host, known.app_id
+                    ))
+                    .fix(Fix::new(format!(
+                        "for the same keys as there, write app_id = \"{}\" into the project",
+                        known.app_id
+                    ))),
             );
         }
     }
@@ -157,27 +166,33 @@ fn ports(
     let mut findings = Vec::new();
     let default = context.node.default_host_address;
     if !desired.ports.is_empty() && !observed.port_mapping_enabled {
-        findings.push(
-            checks::PORTS
-                .fail()
-                .observed("the node publishes no ports")
-                .fix(Fix::new("set enabled = true in [cvm.port_mapping] of the node's vmm.toml, or publish none")),
-        );
+        findings.push(checks::PORTS.fail().observed("the node publishes no ports").fix(Fix::new(
+            "set enabled = true in [cvm.port_mapping] of the node's vmm.toml, or publish none",
+        )));
     }
     for (at, port) in desired.ports.iter().enumerate() {
         if let Some(other) = desired.ports[..at].iter().find(|other| other.clashes_with(port, default)) {
-            findings.push(checks::PORTS.fail().observed(format!("{port} and {other} take the same host port")));
+            findings
+                .push(checks::PORTS.fail().observed(format!("{port} and {other} take the same host port")));
         }
         let ranges = context.node.port_ranges.as_deref().unwrap_or_default();
         if context.node.port_ranges.is_some() && !ranges.iter().any(|range| range.allows(port)) {
-            let allowed: Vec<String> =
-                ranges.iter().map(|range| format!("{} {}-{}", range.protocol, range.from, range.to)).collect();
+            let allowed: Vec<String> = ranges
+                .iter()
+                .map(|range| format!("{} {}-{}", range.protocol, range.from, range.to))
+                .collect();
             findings.push(
                 checks::PORTS
                     .fail()
                     .observed(format!("host port of {port} is outside the node's ranges"))
-                    .expected(if allowed.is_empty() { "no port is allowed".to_owned() } else { allowed.join(", ") })
-                    .fix(Fix::new("take a port in a range, or widen cvm.port_mapping.range in the node's vmm.toml")),
+                    .expected(if allowed.is_empty() {
+                        "no port is allowed".to_owned()
+                    } else {
+                        allowed.join(", ")
+                    })
+                    .fix(Fix::new(
+                        "take a port in a range, or widen cvm.port_mapping.range in the node's vmm.toml",
+                    )),
             );
         }
         findings.extend(taken(port, observed, context));
@@ -193,7 +208,9 @@ fn ports(
             findings.push(
                 checks::PORTS
                     .warn()
-                    .observed(format!("{port} has no address, and a VM that exists must be given one; 127.0.0.1 is used"))
+                    .observed(format!(
+                        "{port} has no address, and a VM that exists must be given one; 127.0.0.1 is used"
+                    ))
                     .fix(Fix::new("write the address of the host into the port")),
             );
         }
@@ -213,7 +230,8 @@ fn taken(port: &PortSpec, observed: &Observed, context: &PlanContext<'_>) -> Opt
     let refused = observed.version.capabilities().port_conflicts_refused || other.running;
     let finding = if refused { checks::PORT_FREE.fail() } else { checks::PORT_FREE.warn() };
     let state = if other.running { "running" } else { "stopped" };
-    let observed = format!("{port} is taken by VM {} ({}, {state}): {}", other.vm_id, other.vm_name, other.port);
+    let observed =
+        format!("{port} is taken by VM {} ({}, {state}): {}", other.vm_id, other.vm_name, other.port);
     let finding = finding.observed(observed);
     Some(if refused {
         finding.fix(Fix::new("take another host port, or remove the port from the other VM"))
@@ -233,13 +251,12 @@ fn bridge(desired: &Desired, observed: &Observed, old: Option<&VmConfiguration>)
     }
     let text = "published ports do nothing on a bridge, although the VMM goes on listing them";
     Some(match observed.version {
-        DstackVersion::V0_5 => checks::BRIDGE
-            .warn()
-            .observed(format!("{text}, unless forward_service_enabled is set in the node's [cvm.networking]")),
-        _ => checks::BRIDGE
-            .fail()
-            .observed(text)
-            .fix(Fix::new("use networking = \"user\", or take the ports out and reach the VM by its own address")),
+        DstackVersion::V0_5 => checks::BRIDGE.warn().observed(format!(
+            "{text}, unless forward_service_enabled is set in the node's [cvm.networking]"
+        )),
+        _ => checks::BRIDGE.fail().observed(text).fix(Fix::new(
+            "use networking = \"user\", or take the ports out and reach the VM by its own address",
+        )),
     })
 }
 
@@ -322,7 +339,9 @@ fn env(
             checks::ENV
                 .fail()
                 .observed("the app-compose uses no KMS, and nobody else can open a sealed environment")
-                .fix(Fix::new("enable the KMS in the app-compose, or pass what is not secret in the Compose file")),
+                .fix(Fix::new(
+                    "enable the KMS in the app-compose, or pass what is not secret in the Compose file",
+                )),
         ),
         DesiredEnv::Keep if !sealed.is_empty() => {
             let known = known_env(sealed, context);
@@ -353,7 +372,9 @@ fn env(
     let seals = changes.iter().any(|change| matches!(change, Change::Env(_)));
     if seals && desired.uses_kms() && desired.signers.is_empty() {
         let finding = if context.danger_accept_any_signer {
-            checks::ENV_SIGNER.warn().observed("any signer is accepted, so that whoever controls the VMM can read the environment")
+            checks::ENV_SIGNER
+                .warn()
+                .observed("any signer is accepted, so that whoever controls the VMM can read the environment")
         } else {
             checks::ENV_SIGNER
                 .fail()
@@ -370,7 +391,12 @@ fn user_config(desired: &Desired, version: DstackVersion, old: Option<&VmConfigu
     let limit = version.capabilities().max_user_config_bytes;
     if new.len() > limit {
         let observed = format!("the user config has {} bytes", new.len());
-        return Some(checks::USER_CONFIG.fail().observed(observed).expected(format!("at most {limit} bytes, or the guest does not boot")));
+        return Some(
+            checks::USER_CONFIG
+                .fail()
+                .observed(observed)
+                .expected(format!("at most {limit} bytes, or the guest does not boot")),
+        );
     }
     let cleared = new.is_empty() && old.is_some_and(|old| !old.user_config.is_empty());
     cleared.then(|| {
@@ -401,9 +427,10 @@ pub(super) fn lost_keys(desired: &Desired, vm: Option<&VmInfo>, fields: &[&str])
         found.push(Consequence::DataLost { because });
         return found;
     }
-    let measured = |name: &&str| matches!(*name, "app-compose" | "image" | "vcpu" | "memory" | "gpus" | "networking");
+    let measured =
+        |name: &&str| matches!(*name, "app-compose" | "image" | "vcpu" | "memory" | "gpus" | "networking");
     match new_provider {
-        KeyProvider::Local if fields.iter().any(|name| measured(&name)) => {
+        KeyProvider::Local if fields.iter().any(measured) => {
             let because = "the local key provider seals to the measurements, which change";
             found.push(Consequence::NewKeys { because });
             found.push(Consequence::DataLost { because });

@@ -36,6 +36,7 @@ pub mod apply;
 pub mod authorize;
 pub mod change;
 pub mod checks;
+mod compare;
 pub mod diff;
 #[cfg(feature = "client")]
 pub mod error;

@@ -61,7 +61,13 @@ pub struct Interest {
 impl Interest {
     /// What to look for: the app's name, the VM that the history and the journal name on this host, and the one that the
     /// caller names.
-    pub fn new(name: &str, host: &str, history: &History, journal: Option<&Journal>, vm: Option<&str>) -> Self {
+    pub fn new(
+        name: &str,
+        host: &str,
+        history: &History,
+        journal: Option<&Journal>,
+        vm: Option<&str>,
+    ) -> Self {
         let ids = [
             history.current(host).map(|entry| entry.vm_id.as_str()),
             journal.and_then(|journal| journal.vm_id.as_deref()),
@@ -135,7 +141,9 @@ pub(crate) fn hash_of(vm: &VmInfo) -> Option<ComposeHash> {
 pub(crate) fn networking_of(networks: &[NetworkingConfig], meta: &GetMetaResponse) -> String {
     match networks.first() {
         Some(network) => network.mode.clone(),
-        None => meta.networking.as_ref().map(|networking| networking.default_mode.clone()).unwrap_or_default(),
+        None => {
+            meta.networking.as_ref().map(|networking| networking.default_mode.clone()).unwrap_or_default()
+        }
     }
 }
 

@@ -53,7 +53,7 @@ impl Plan {
             out.hash(self);
         }
         if !self.consequences.is_empty() {
-            out.push(LineKind::Plain, String::new());
+            out.push(LineKind::Plain, "");
             for consequence in &self.consequences {
                 out.consequence(consequence);
             }
@@ -62,7 +62,7 @@ impl Plan {
             out.finding(finding);
         }
         if !self.steps.is_empty() {
-            out.push(LineKind::Plain, String::new());
+            out.push(LineKind::Plain, "");
             let steps: Vec<String> = self.steps.iter().map(ToString::to_string).collect();
             out.push(LineKind::Plain, format!("steps: {}", steps.join(" -> ")));
         }
@@ -88,7 +88,9 @@ impl Plan {
         match self.kind {
             PlanKind::Create => format!("{name} on {host}: {vm} is made"),
             PlanKind::Update => format!("{name} on {host}: {vm} is changed"),
-            PlanKind::Settle => format!("{name} on {host}: {vm} is as it should be; the record of it is completed"),
+            PlanKind::Settle => {
+                format!("{name} on {host}: {vm} is as it should be; the record of it is completed")
+            }
             PlanKind::Nothing => format!("{name} on {host}: nothing to do, {vm} is as it should be"),
             PlanKind::Conflict => {
                 let count = self.conflicts().count();
@@ -132,9 +134,15 @@ impl std::fmt::Display for Consequence {
             Self::Restart => f.write_str("the VM is restarted, so that the change takes effect"),
             Self::RestartLater => f.write_str("the change takes effect when the VM is next started"),
             Self::Start => f.write_str("the VM is started"),
-            Self::NewAllowListEntry { hash } => write!(f, "the allow-list gets an entry for {}", hash.short()),
+            Self::NewAllowListEntry { hash } => {
+                write!(f, "the allow-list gets an entry for {}", hash.short())
+            }
             Self::AllowListEntryNeeded { hash } => {
-                write!(f, "the KMS's policy must allow {} before the app gets its keys; this run cannot do that", hash.short())
+                write!(
+                    f,
+                    "the KMS's policy must allow {} before the app gets its keys; this run cannot do that",
+                    hash.short()
+                )
             }
             Self::SameKeys => f.write_str("the app id stays, and with it the keys of the app"),
             Self::NewKeys { because } => write!(f, "the app gets other keys: {because}"),
@@ -148,9 +156,10 @@ impl std::fmt::Display for Consequence {
 struct Lines(Vec<Line>);
 
 impl Lines {
-    fn push(&mut self, kind: LineKind, text: String) {
+    fn push(&mut self, kind: LineKind, text: impl AsRef<str>) {
         // A Compose file is not ours: nothing in it may move the cursor.
-        let text = text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+        let text =
+            text.as_ref().chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
         self.0.push(Line { kind, text });
     }
 
@@ -170,7 +179,10 @@ impl Lines {
                     );
                     for line in &hunk.lines {
                         if shown == MAX_DIFF_LINES {
-                            return self.push(LineKind::Plain, "      ... and more; the JSON has all of it".to_owned());
+                            return self.push(
+                                LineKind::Plain,
+                                "      ... and more; the JSON has all of it",
+                            );
                         }
                         shown += 1;
                         let kind = match line.change.mark() {
@@ -195,20 +207,25 @@ impl Lines {
                 self.push(LineKind::Changed, format!("  ~ {text}"));
             }
             Change::AllowedEnvs { added, removed } => {
-                self.push(LineKind::Changed, "  ~ allowed_envs".to_owned());
+                self.push(LineKind::Changed, "  ~ allowed_envs");
                 self.names(added, removed);
             }
             Change::ComposeLayout => {
-                self.push(LineKind::Changed, "  ~ the app-compose says the same in other bytes".to_owned());
+                self.push(LineKind::Changed, "  ~ the app-compose says the same in other bytes");
             }
             Change::Env(change) => self.env(change),
-            Change::Setting { name, old, new } => self.push(LineKind::Changed, format!("  ~ {name}: {old} -> {new}")),
+            Change::Setting { name, old, new } => {
+                self.push(LineKind::Changed, format!("  ~ {name}: {old} -> {new}"));
+            }
             Change::Ports { added, removed } => {
-                self.push(LineKind::Changed, "  ~ ports".to_owned());
+                self.push(LineKind::Changed, "  ~ ports");
                 self.names(added, removed);
             }
             Change::UserConfig { old_bytes, new_bytes } => {
-                self.push(LineKind::Changed, format!("  ~ user_config: {old_bytes} bytes -> {new_bytes} bytes"));
+                self.push(
+                    LineKind::Changed,
+                    format!("  ~ user_config: {old_bytes} bytes -> {new_bytes} bytes"),
+                );
             }
         }
     }

@@ -1,8 +1,8 @@
 //! From what should run to the messages of the wire.
 
 use super::change::Change;
+use super::compare::{current_ports, gpu_config};
 use super::observe::NodeFacts;
-use super::plan::{current_ports, gpu_config};
 use super::project::PortSpec;
 use super::resolve::Desired;
 use crate::api::{NetworkingConfig, PortMapping, UpdateVmRequest, VmConfiguration};
@@ -54,7 +54,9 @@ pub(super) fn update(
                 request.update_ports = true;
                 request.ports = ports(desired, old, node);
             }
-            Change::UserConfig { .. } => request.user_config = desired.user_config.clone().unwrap_or_default(),
+            Change::UserConfig { .. } => {
+                request.user_config = desired.user_config.clone().unwrap_or_default();
+            }
             Change::Setting { name, .. } => setting(&mut request, name, desired),
         }
     }

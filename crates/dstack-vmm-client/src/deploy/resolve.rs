@@ -214,7 +214,9 @@ impl Hinted for ResolveError {
             Self::Missing { role: FileRole::Env, path } => {
                 Some(Hint::from(format!("write NAME=value lines into {path}, or take `file` out of [env]")))
             }
-            Self::Missing { .. } => Some(Hint::from("paths are relative to the directory of the project file")),
+            Self::Missing { .. } => {
+                Some(Hint::from("paths are relative to the directory of the project file"))
+            }
             Self::EnvFile { source, .. } => source.hint(),
             Self::EnvNotAllowed { source, .. } => source.hint(),
             Self::EnvLimit { source, .. } => source.hint(),
@@ -252,7 +254,8 @@ impl Project {
                     .map_err(|source| ResolveError::Compose { path: path.clone(), source })?
             }
             AppSource::Made(made) => {
-                let allowed = self.env.names.clone().or_else(|| env.as_ref().map(names_of)).unwrap_or_default();
+                let allowed =
+                    self.env.names.clone().or_else(|| env.as_ref().map(names_of)).unwrap_or_default();
                 self.document(made, &allowed, files)?
             }
         };

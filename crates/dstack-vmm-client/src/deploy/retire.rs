@@ -27,7 +27,11 @@ pub(super) async fn remove(
     let mut report = |progress: &crate::client::Progress| on_event(&Event::of_progress(progress));
     wait_for(deployment.vmm, vm_id, &Condition::Gone, &deployment.options.wait_options, &mut report)
         .await
-        .map_err(|source| DeployError::Wait { vm_id: vm_id.to_owned(), wanted: "gone", source })?;
+        .map_err(|source| DeployError::Wait {
+            vm_id: vm_id.to_owned(),
+            wanted: "gone",
+            source: Box::new(source),
+        })?;
     let history = lock.history()?;
     if let Some(current) = history.current(deployment.host).filter(|entry| entry.vm_id == vm_id) {
         lock.amend(&Entry { removed: true, ..current.clone() })?;

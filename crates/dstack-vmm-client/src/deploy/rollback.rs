@@ -46,11 +46,10 @@ pub fn rollback(
         );
     }
     if let Some(now) = now.filter(|now| now.disk_size > entry.disk_gib) {
-        findings.push(
-            checks::DISK
-                .warn()
-                .observed(format!("the disk stays at {} GiB, version #{} had {}", now.disk_size, entry.seq, entry.disk_gib)),
-        );
+        findings.push(checks::DISK.warn().observed(format!(
+            "the disk stays at {} GiB, version #{} had {}",
+            now.disk_size, entry.seq, entry.disk_gib
+        )));
     }
     let desired = Desired {
         name: entry.name.clone(),

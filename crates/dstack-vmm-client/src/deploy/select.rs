@@ -18,7 +18,11 @@ pub(super) struct Selected<'a> {
 
 /// The VM that is the app's: the one the caller names, the one a broken-off run made, the one this directory has a record
 /// of, or the only one with the app's name that is plainly the same app.
-pub(super) fn select<'a>(desired: &Desired, observed: &'a Observed, context: &PlanContext<'_>) -> Selected<'a> {
+pub(super) fn select<'a>(
+    desired: &Desired,
+    observed: &'a Observed,
+    context: &PlanContext<'_>,
+) -> Selected<'a> {
     let mut selected = choose(desired, observed, context);
     if let Some(vm) = selected.vm.filter(|vm| status(vm) == VmStatus::Removing) {
         selected.findings.push(
@@ -36,7 +40,10 @@ fn choose<'a>(desired: &Desired, observed: &'a Observed, context: &PlanContext<'
     match context.target {
         Target::Vm(id) => {
             return observed.candidate(id).map_or_else(
-                || Selected { vm: None, findings: vec![checks::VM.fail().observed(format!("there is no VM {id}"))] },
+                || Selected {
+                    vm: None,
+                    findings: vec![checks::VM.fail().observed(format!("there is no VM {id}"))],
+                },
                 found,
             );
         }
@@ -58,7 +65,12 @@ fn choose<'a>(desired: &Desired, observed: &'a Observed, context: &PlanContext<'
             match made[..] {
                 [] => {}
                 [vm] => return found(vm),
-                _ => return ambiguous("the broken-off run made one of these VMs, and it is not known which", &made),
+                _ => {
+                    return ambiguous(
+                        "the broken-off run made one of these VMs, and it is not known which",
+                        &made,
+                    );
+                }
             }
         }
     }
@@ -67,16 +79,17 @@ fn choose<'a>(desired: &Desired, observed: &'a Observed, context: &PlanContext<'
         if let Some(vm) = observed.candidate(&entry.vm_id) {
             return found(vm);
         }
-        findings.push(
-            checks::VM
-                .warn()
-                .observed(format!("VM {}, which ran version #{}, is no longer on the host", entry.vm_id, entry.seq)),
-        );
+        findings.push(checks::VM.warn().observed(format!(
+            "VM {}, which ran version #{}, is no longer on the host",
+            entry.vm_id, entry.seq
+        )));
     }
     let hash = desired.hash();
     let same_app = |vm: &&VmInfo| match desired.app_id {
         Some(app_id) => vm.app_id.eq_ignore_ascii_case(&app_id.to_string()),
-        None => hash_of(vm) == Some(hash) || vm.app_id.eq_ignore_ascii_case(&desired.new_app_id().to_string()),
+        None => {
+            hash_of(vm) == Some(hash) || vm.app_id.eq_ignore_ascii_case(&desired.new_app_id().to_string())
+        }
     };
     let named: Vec<&VmInfo> = observed
         .candidates
@@ -87,15 +100,19 @@ fn choose<'a>(desired: &Desired, observed: &'a Observed, context: &PlanContext<'
     match (&ours[..], &named[..]) {
         ([vm], _) => Selected { vm: Some(vm), findings },
         ([], []) => Selected { vm: None, findings },
-        ([], others) => ambiguous("VMs of this name are there, and nothing shows that they are this app", others),
+        ([], others) => {
+            ambiguous("VMs of this name are there, and nothing shows that they are this app", others)
+        }
         (several, _) => ambiguous("several VMs are this app", several),
     }
 }
 
 fn ambiguous<'a>(why: &str, vms: &[&VmInfo]) -> Selected<'a> {
-    let list: Vec<String> = vms.iter().map(|vm| format!("{} ({}, app {})", vm.id, vm.status, vm.app_id)).collect();
-    let finding = checks::VM.fail().observed(format!("{why}: {}", list.join(", "))).fix(Fix::new(
-        "name the VM to change, say that a new one is wanted, or give the app another name",
-    ));
+    let list: Vec<String> =
+        vms.iter().map(|vm| format!("{} ({}, app {})", vm.id, vm.status, vm.app_id)).collect();
+    let finding = checks::VM
+        .fail()
+        .observed(format!("{why}: {}", list.join(", ")))
+        .fix(Fix::new("name the VM to change, say that a new one is wanted, or give the app another name"));
     Selected { vm: None, findings: vec![finding] }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::compare::sha256_hex;
 use super::history::tests::entry;
 use super::history::{DigestKey, EnvRecord, History};
 use super::journal::{self, Journal};
 use super::observe::{Interest, Observed};
-use super::plan::{Plan, PlanContext, PlanKind, PolicyState, Target, plan, sha256_hex};
+use super::plan::{Plan, PlanContext, PlanKind, PolicyState, Target, plan};
 use super::project::{Project, Protocol};
 use super::resolve::{Desired, ProjectFiles, ResolveError};
 use super::rollback::rollback;
@@ -46,8 +47,11 @@ fn with_env() -> String {
 /// A host with one image that publishes ports.
 fn host(version: &str) -> Observed {
     let server = VersionResponse { version: version.to_owned(), ..VersionResponse::default() };
-    let resources =
-        ResourcesMeta { max_allocable_vcpu: 20, max_allocable_memory_in_mb: 100_000, ..ResourcesMeta::default() };
+    let resources = ResourcesMeta {
+        max_allocable_vcpu: 20,
+        max_allocable_memory_in_mb: 100_000,
+        ..ResourcesMeta::default()
+    };
     let meta = GetMetaResponse { resources: Some(resources), ..GetMetaResponse::default() };
     let image = ImageInfo { name: "dstack-0.5.11".to_owned(), ..ImageInfo::default() };
     let mut host = Observed::new(server, meta, vec![image]);
@@ -237,7 +241,9 @@ fn everything_that_can_stand_in_the_way() {
     let smaller = desired("disk = \"10G\"");
     show("smaller disk", plan_with(&smaller, &with("0.5.11", vec![running()]), &recorded(&old), |_| {}));
 
-    let fixed = desired("app_id = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\nhugepages = true\nnetworking = \"bridge\"");
+    let fixed = desired(
+        "app_id = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\nhugepages = true\nnetworking = \"bridge\"",
+    );
     show("what is fixed", plan_with(&fixed, &with("0.5.11", vec![running()]), &recorded(&old), |_| {}));
 
     let stranger = || {
@@ -262,13 +268,19 @@ fn everything_that_can_stand_in_the_way() {
     let mut no_values = files();
     no_values.insert(".env", "# nothing\n");
     let cleared = project("[env]\nfile = \".env\"\n[kms]").resolve(&no_values).unwrap();
-    show("environment taken away", plan_with(&cleared, &with("0.5.11", vec![sealed]), &recorded(&old), |_| {}));
+    show(
+        "environment taken away",
+        plan_with(&cleared, &with("0.5.11", vec![sealed]), &recorded(&old), |_| {}),
+    );
     let mut configured = running();
     configured.configuration.as_mut().unwrap().user_config = "old".to_owned();
     let mut empty = files();
     empty.insert("user-config.json", "");
     let emptied = project("user_config = \"user-config.json\"").resolve(&empty).unwrap();
-    show("user config taken away", plan_with(&emptied, &with("0.5.11", vec![configured]), &recorded(&old), |_| {}));
+    show(
+        "user config taken away",
+        plan_with(&emptied, &with("0.5.11", vec![configured]), &recorded(&old), |_| {}),
+    );
     let mut large = files();
     large.insert("user-config.json", "x".repeat((1 << 20) + 1));
     let oversize = project("user_config = \"user-config.json\"").resolve(&large).unwrap();
@@ -289,9 +301,15 @@ fn everything_that_can_stand_in_the_way() {
     let mut of_local = vm("vm-1", &local);
     of_local.status = "running".to_owned();
     let more = desired("key_provider = \"local\"\nvcpu = 4");
-    show("sealed to measurements", plan_with(&more, &with("0.5.11", vec![of_local.clone()]), &recorded(&local), |_| {}));
+    show(
+        "sealed to measurements",
+        plan_with(&more, &with("0.5.11", vec![of_local.clone()]), &recorded(&local), |_| {}),
+    );
     let to_kms = desired("[kms]");
-    show("another key provider", plan_with(&to_kms, &with("0.5.11", vec![of_local]), &recorded(&local), |_| {}));
+    show(
+        "another key provider",
+        plan_with(&to_kms, &with("0.5.11", vec![of_local]), &recorded(&local), |_| {}),
+    );
     insta::assert_snapshot!(all.join("\n"));
 }
 
@@ -327,7 +345,10 @@ fn everything_worth_a_warning() {
     let more = desired("key_provider = \"local\"\nvcpu = 4");
     let mut sealed = host("0.5.11");
     add(&mut sealed, [vm("vm-1", &local)]);
-    show("loss accepted", plan_with(&more, &sealed, &recorded(&local), |context| context.accept_data_loss = true));
+    show(
+        "loss accepted",
+        plan_with(&more, &sealed, &recorded(&local), |context| context.accept_data_loss = true),
+    );
 
     let mut plain_host = host("0.5.11");
     add(&mut plain_host, [vm("vm-1", &old)]);
@@ -412,11 +433,10 @@ fn a_plan_has_a_fingerprint_of_what_it_is_about() {
     assert_eq!(first, print(&|_| {}, PolicyState::Managed { allowed: false }));
     assert_eq!(first, print(&|vm| vm.status = "exited".to_owned(), PolicyState::Unknown));
     assert_eq!(first, print(&|vm| vm.uptime = "3s".to_owned(), PolicyState::Unknown));
-    let others: [&dyn Fn(&mut VmInfo); 3] = [
-        &|vm| vm.status = "stopped".to_owned(),
-        &|vm| vm.configuration.as_mut().unwrap().vcpu = 3,
-        &|vm| vm.configuration.as_mut().unwrap().hugepages = true,
-    ];
+    let others: [&dyn Fn(&mut VmInfo); 3] =
+        [&|vm| vm.status = "stopped".to_owned(), &|vm| vm.configuration.as_mut().unwrap().vcpu = 3, &|vm| {
+            vm.configuration.as_mut().unwrap().hugepages = true
+        }];
     for other in others {
         assert_ne!(first, print(other, PolicyState::Unknown));
     }
@@ -465,7 +485,8 @@ fn files_that_do_not_make_an_app_are_named() {
         chain(project(lines).resolve(&files).unwrap_err())
     };
     let env = "[env]\nfile = \".env\"\n[kms]";
-    let ready = Project::parse("schema = 1\nname = \"web\"\nimage = \"i\"\napp_compose = \"a.json\"").unwrap();
+    let ready =
+        Project::parse("schema = 1\nname = \"web\"\nimage = \"i\"\napp_compose = \"a.json\"").unwrap();
     let of_ready = |bytes: &[u8]| {
         let mut files = ProjectFiles::new();
         files.insert("a.json", bytes);
@@ -493,7 +514,12 @@ fn back_to_a_kept_version() {
     kept.env.digests = BTreeMap::from([("API_KEY".to_owned(), "00".to_owned())]);
     let now = VmConfiguration {
         disk_size: 40,
-        ports: vec![PortMapping { protocol: "tcp".to_owned(), host_port: 1, vm_port: 1, ..PortMapping::default() }],
+        ports: vec![PortMapping {
+            protocol: "tcp".to_owned(),
+            host_port: 1,
+            vm_port: 1,
+            ..PortMapping::default()
+        }],
         ..VmConfiguration::default()
     };
     let back = rollback(&kept, old.compose_text().as_bytes().to_vec(), Some(&now), Some(false), 0).unwrap();

@@ -184,7 +184,7 @@ impl EnvFile {
         let mut file = Self { environment: Environment::new(), notes: Vec::new() };
         let mut lines: HashMap<&str, usize> = HashMap::new();
         while let Some(entry) = reader.entry()? {
-            let (line, _) = reader.place(entry.at);
+            let line = reader.line(entry.at);
             if let Some(&first_line) = lines.get(entry.name) {
                 let name = entry.name.to_owned();
                 return Err(reader.error(entry.at, EnvFileProblem::Duplicate { name, first_line }));

@@ -18,12 +18,14 @@ pub(super) struct Entry<'a> {
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Where counting lines has come to, and the line there: counted once over the whole text, not once a variable.
+    counted: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the beginning of a text.
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, counted: (0, 1) }
     }
 
     fn rest(&self) -> &'a str {
@@ -59,6 +61,14 @@ impl<'a> Reader<'a> {
 
     fn skip_line(&mut self) {
         self.at += self.rest().find('\n').map_or(self.rest().len(), |len| len + 1);
+    }
+
+    /// Line of a place that is not before the one asked for last, from 1.
+    pub(super) fn line(&mut self, at: usize) -> usize {
+        let (from, line) = self.counted;
+        let more = self.text[from..at].bytes().filter(|byte| *byte == b'\n').count();
+        self.counted = (at, line + more);
+        line + more
     }
 
     /// Line and column of a place, both from 1.

@@ -153,7 +153,9 @@ impl ApiFailure {
     pub(crate) const fn hint(self) -> &'static str {
         match self {
             Self::VmNotFound => "list the VMs; ids are full UUIDs, and a removed VM is gone with its disk",
-            Self::InvalidVmId => "ids have 1 to 64 letters, digits, - or _; list the VMs to find the right one",
+            Self::InvalidVmId => {
+                "ids have 1 to 64 letters, digits, - or _; list the VMs to find the right one"
+            }
             Self::BeingRemoved => "wait until it is gone from the list; it cannot be kept any more",
             Self::MustBeStopped => "stop the VM first, then repeat the change and start it again",
             Self::ProcessNotFound => "it has no process, so there is nothing to stop",
@@ -172,13 +174,17 @@ impl ApiFailure {
                 "give an IP address such as 127.0.0.1; an update needs one for each port, a new VM may leave it out"
             }
             Self::ImageMissing => "list the images of the host, then pull the missing one or name another",
-            Self::InvalidImageName => "an image name has up to 64 letters, digits, `_`, `-` and `.`, and no `..`",
+            Self::InvalidImageName => {
+                "an image name has up to 64 letters, digits, `_`, `-` and `.`, and no `..`"
+            }
             Self::UnsupportedImage => "use a guest image of 0.5.0 or newer",
             Self::ImageInUse => "remove the VM that uses it, or move that VM to another image",
             Self::RegistryNotConfigured => {
                 "set `image.registry` in vmm.toml, or put the image into the host's image directory"
             }
-            Self::ImageBeingPulled => "wait for the pull that runs; the list of registry images shows how it goes",
+            Self::ImageBeingPulled => {
+                "wait for the pull that runs; the list of registry images shows how it goes"
+            }
             Self::InvalidName => "use letters, digits, spaces and -_.@~!$^() in the name",
             Self::ManifestVersion => {
                 "v0.5 reads `manifest_version` as a number; next wants a string from \"3\" on and takes numbers only for 1 and 2"
@@ -189,21 +195,31 @@ impl ApiFailure {
             Self::GpuDisabled => "leave the GPUs out, or set `cvm.gpu.enabled` in vmm.toml",
             Self::GpuMode => "the modes are `listed` and, where the node allows it, `all`",
             Self::Networking => "use one of the modes that GetMeta lists for the node, `user` always works",
-            Self::TeeSimulator => "leave the simulated TEE out, or configure `cvm.tee_simulator` on a development node",
+            Self::TeeSimulator => {
+                "leave the simulated TEE out, or configure `cvm.tee_simulator` on a development node"
+            }
             Self::DiskShrink => "keep the disk size or make it larger; a smaller disk needs a new VM",
-            Self::InvalidResources => "give at least one of vcpu, memory, disk size or image, none of them zero",
+            Self::InvalidResources => {
+                "give at least one of vcpu, memory, disk size or image, none of them zero"
+            }
             Self::CidsExhausted => "remove VMs that are not needed, or raise `cvm.cid_pool_size` in vmm.toml",
-            Self::UnknownMethod => "the server is another version or another service; compare its version with the method's",
+            Self::UnknownMethod => {
+                "the server is another version or another service; compare its version with the method's"
+            }
             Self::RequestTooLarge => "make the app-compose smaller; the VMM reads requests of up to 10 MiB",
             Self::UnknownChannel => "the channels are serial, stdout and stderr; an older VMM may have fewer",
-            Self::LogUnreadable => "a VM that never ran has no log yet; otherwise look at the files of the VM on its host",
+            Self::LogUnreadable => {
+                "a VM that never ran has no log yet; otherwise look at the files of the VM on its host"
+            }
             Self::KmsUnreachable => {
                 "check that the KMS runs and that the top-level `kms_url` of vmm.toml is its address as seen from the VMM's host"
             }
             Self::GuestUnreachable => {
                 "wait until the VM has booted; if it runs for long, read its serial log, and use a forced stop instead of a shutdown"
             }
-            Self::MalformedRequest => "the message names the place in the request; check the version of client and server",
+            Self::MalformedRequest => {
+                "the message names the place in the request; check the version of client and server"
+            }
         }
     }
 }

@@ -18,9 +18,9 @@ impl Hinted for Error {
             }),
             Self::Interrupted { method, .. } => Some(match repeat(method) {
                 Some(Repeat::Unsafe) => Hint::from(LOOK_FIRST),
-                _ => Hint::from(
-                    "the VMM may have stopped or restarted: look at its log, then repeat the call",
-                ),
+                _ => {
+                    Hint::from("the VMM may have stopped or restarted: look at its log, then repeat the call")
+                }
             }),
             Self::NotHttp { endpoint, source, .. } => Some(not_http(endpoint, &source.to_string())),
             Self::Redirected { location, .. } => Some(match location {
@@ -35,9 +35,9 @@ impl Hinted for Error {
             Self::Api { .. } => self.api_failure().map(|failure| Hint::from(failure.hint())),
             Self::UnexpectedStatus { status, excerpt, .. } => Some(unexpected_status(*status, excerpt)),
             Self::Undecodable { body, .. } => Some(undecodable(body)),
-            Self::TooLarge { .. } => {
-                Some(Hint::from("ask for less, for example a page of the list, or raise the limit of the client"))
-            }
+            Self::TooLarge { .. } => Some(Hint::from(
+                "ask for less, for example a page of the list, or raise the limit of the client",
+            )),
             Self::NoSuchVm { .. } => Some(Hint::from(super::ApiFailure::VmNotFound.hint())),
         }
     }
@@ -55,7 +55,9 @@ fn connect(endpoint: &str, failure: ConnectFailure) -> Hint {
         ConnectFailure::NoSocket => {
             "is the VMM running? its socket is the `address` key of vmm.toml, relative to the directory it was started in"
         }
-        ConnectFailure::NotASocket => "name the socket itself: the path that stands in the `address` key of vmm.toml",
+        ConnectFailure::NotASocket => {
+            "name the socket itself: the path that stands in the `address` key of vmm.toml"
+        }
         ConnectFailure::Refused if unix => {
             "the socket file is left over from a VMM that has stopped; start the VMM: `systemctl start dstack-vmm`"
         }
@@ -66,16 +68,22 @@ fn connect(endpoint: &str, failure: ConnectFailure) -> Hint {
             "run as a user who may write to the socket, often root or a group of its own; look with `ls -l`"
         }
         ConnectFailure::Dns => "check the spelling of the host name, and that this machine can resolve it",
-        ConnectFailure::Unreachable => "this machine has no route to the host: check VPN, network and address",
+        ConnectFailure::Unreachable => {
+            "this machine has no route to the host: check VPN, network and address"
+        }
         ConnectFailure::TimedOut => {
             "the host does not answer: a firewall, a wrong address, or a machine that is off"
         }
-        ConnectFailure::NotTls => "the server does not speak TLS there: write http:// if it is the VMM itself",
+        ConnectFailure::NotTls => {
+            "the server does not speak TLS there: write http:// if it is the VMM itself"
+        }
         ConnectFailure::UntrustedCertificate => {
             "give the certificate of the authority that signed it, if this is the right server"
         }
         ConnectFailure::WrongName => "use the name that the certificate is for; the message lists it",
-        ConnectFailure::ExpiredCertificate => "renew the server's certificate, and check the clock of this machine",
+        ConnectFailure::ExpiredCertificate => {
+            "renew the server's certificate, and check the clock of this machine"
+        }
         ConnectFailure::NoRoots => {
             "install the certificate authorities (package ca-certificates), or give the one that signed the server's certificate"
         }
@@ -103,10 +111,12 @@ fn unauthorized(endpoint: &str, had_credentials: bool, challenge: Option<&str>) 
         (false, false, Some(challenge)) => Hint::new(format!(
             "give credentials; the server asks for {challenge:?}, which may be a proxy before the VMM"
         )),
-        (false, false, None) => Hint::from("give the API token of the VMM, or the user and password of the proxy before it"),
-        (true, true, _) => {
-            Hint::new(format!("the token is not one of `auth.tokens` in the vmm.toml of {endpoint}; is it another host's?"))
+        (false, false, None) => {
+            Hint::from("give the API token of the VMM, or the user and password of the proxy before it")
         }
+        (true, true, _) => Hint::new(format!(
+            "the token is not one of `auth.tokens` in the vmm.toml of {endpoint}; is it another host's?"
+        )),
         (true, false, _) => {
             Hint::from("the credentials are wrong, or a proxy before the VMM wants others than the VMM does")
         }
@@ -123,9 +133,13 @@ fn unexpected_status(status: u16, excerpt: &str) -> Hint {
         ),
         403 => Hint::from("a proxy or firewall before the VMM forbids the call"),
         413 => Hint::from("a proxy before the VMM limits the size of requests: raise its limit"),
-        422 => Hint::from("the VMM lacks a parameter of the request: client and server may be of different versions"),
+        422 => Hint::from(
+            "the VMM lacks a parameter of the request: client and server may be of different versions",
+        ),
         429 => Hint::from("a proxy before the VMM limits the rate of requests: wait, then repeat"),
-        502..=504 => Hint::from("the proxy does not reach the VMM behind it: check that the VMM runs, then repeat"),
+        502..=504 => {
+            Hint::from("the proxy does not reach the VMM behind it: check that the VMM runs, then repeat")
+        }
         500 => Hint::from("the VMM failed inside: look at its log"),
         _ => Hint::from("check that the URL is that of a VMM"),
     }
@@ -135,9 +149,13 @@ fn undecodable(body: &[u8]) -> Hint {
     let start = body.trim_ascii_start();
     let html = start.first() == Some(&b'<');
     if body.is_empty() {
-        Hint::from("something before the VMM swallowed the answer: check the proxy, and look whether the call was carried out")
+        Hint::from(
+            "something before the VMM swallowed the answer: check the proxy, and look whether the call was carried out",
+        )
     } else if body.starts_with(&[0x1f, 0x8b]) {
-        Hint::from("the answer is compressed, which was not asked for: switch compression off in the proxy before the VMM")
+        Hint::from(
+            "the answer is compressed, which was not asked for: switch compression off in the proxy before the VMM",
+        )
     } else if html {
         Hint::from("the answer is a web page: check the URL, and whether a login page stands before the VMM")
     } else if start.first().is_some_and(|byte| matches!(byte, b'{' | b'[')) {

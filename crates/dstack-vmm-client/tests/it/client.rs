@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use dstack_vmm_client::api::{
-    METHODS, Repeat, ReportDhcpLeaseRequest, ResizeVmRequest, StatusRequest, Surface, UpdateVmRequest, VmConfiguration,
+    METHODS, Repeat, ReportDhcpLeaseRequest, ResizeVmRequest, StatusRequest, Surface, UpdateVmRequest,
+    VmConfiguration,
 };
 use dstack_vmm_client::client::{Client, Credentials, VmmApi};
 use serde_json::{Value, json};
@@ -75,7 +76,8 @@ async fn every_method_goes_where_it_is_mounted() {
     let called = call_everything(&server.client()).await;
     let known: Vec<_> = METHODS.iter().map(|method| method.name).collect();
     assert_eq!(called, known);
-    let mut lines: Vec<String> = seen.lock().unwrap().iter().map(|request| request.line().to_owned()).collect();
+    let mut lines: Vec<String> =
+        seen.lock().unwrap().iter().map(|request| request.line().to_owned()).collect();
     // Asked before the method that only one version has.
     assert_eq!(lines.remove(23), "POST /prpc/Version?json");
     let expected: Vec<String> = METHODS
@@ -87,7 +89,11 @@ async fn every_method_goes_where_it_is_mounted() {
         .collect();
     assert_eq!(lines, expected);
     let fresh = METHODS.iter().filter(|method| method.repeat == Repeat::Unsafe).count();
-    assert_eq!(server.connections(), 1 + fresh, "one for all, and one for each call that must not be repeated");
+    assert_eq!(
+        server.connections(),
+        1 + fresh,
+        "one for all, and one for each call that must not be repeated"
+    );
 }
 
 #[tokio::test]
@@ -185,5 +191,8 @@ fn debug_of_a_client_and_its_errors_shows_no_secret() {
         .credentials(Credentials::basic("admin", "hunter2"))
         .build()
         .unwrap();
-    assert_eq!(format!("{client:?}"), "Client { endpoint: Endpoint(\"http://192.0.2.1\"), credentials: true, .. }");
+    assert_eq!(
+        format!("{client:?}"),
+        "Client { endpoint: Endpoint(\"http://192.0.2.1\"), credentials: true, .. }"
+    );
 }

@@ -7,8 +7,8 @@ use dstack_vmm_client::api::{
     METHODS, ReportDhcpLeaseRequest, ResizeVmRequest, StatusRequest, UpdateVmRequest, VmConfiguration,
 };
 use dstack_vmm_client::client::{
-    Client, Condition, Credentials, Listing, LogChannel, LogEvent, LogRequest, Progress, VmmApi, WaitOptions, list_all,
-    wait_for,
+    Client, Condition, Credentials, Listing, LogChannel, LogEvent, LogRequest, Progress, VmmApi, WaitOptions,
+    list_all, wait_for,
 };
 use dstack_vmm_client::vm::BootStep;
 use dstack_vmm_client::{DstackVersion, Error};
@@ -89,7 +89,8 @@ async fn everything(vmm: &Client, version: DstackVersion) {
     assert_eq!(steps.last(), Some(&BootStep::Done), "{steps:?}");
     let vm = call!("GetInfo", vmm.info(&id)).unwrap();
     assert!(hash.starts_with(&vm.app_id), "{hash} {}", vm.app_id);
-    let app_id: Vec<u8> = (0..20).map(|at| u8::from_str_radix(&vm.app_id[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let app_id: Vec<u8> =
+        (0..20).map(|at| u8::from_str_radix(&vm.app_id[2 * at..2 * at + 2], 16).unwrap()).collect();
     assert_eq!(call!("GetAppEnvEncryptPubKey", vmm.app_env_encrypt_pub_key(&app_id)).public_key.len(), 32);
 
     assert_eq!(call!("Info", vmm.guest_info(&id)).app_id, app_id);
@@ -217,7 +218,8 @@ async fn a_followed_log_survives_a_restart_of_the_vmm() {
         for number in 200..300 {
             emulator.append_log(&id, "stdout", &line(number)).unwrap();
         }
-        let back = tokio::time::timeout(Duration::from_secs(2), log.next()).await.expect("back within two seconds");
+        let back =
+            tokio::time::timeout(Duration::from_secs(2), log.next()).await.expect("back within two seconds");
         assert_eq!(back.unwrap().unwrap(), LogEvent::Reconnected { exact: true });
         for number in 200..300 {
             assert_eq!(log.next().await.unwrap().unwrap(), LogEvent::Line(line(number)));

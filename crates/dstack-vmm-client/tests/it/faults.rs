@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use dstack_check::Hinted;
 use dstack_vmm_client::Error;
 use dstack_vmm_client::api::{StatusRequest, VmConfiguration};
-use dstack_vmm_client::client::{Client, Credentials, Dial, Endpoint, LogRequest, RetryPolicy, Socket, VmmApi};
+use dstack_vmm_client::client::{
+    Client, Credentials, Dial, Endpoint, LogRequest, RetryPolicy, Socket, VmmApi,
+};
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -292,7 +294,8 @@ mod credentials {
     async fn none_given() {
         let server = Server::answering(reply(401, &[CHALLENGE], "")).await;
         compare("401-without-credentials", &version_of(&server).await);
-        let server = Server::answering(reply(401, &[("www-authenticate", "Basic realm=\"team proxy\"")], "")).await;
+        let server =
+            Server::answering(reply(401, &[("www-authenticate", "Basic realm=\"team proxy\"")], "")).await;
         compare("401-of-a-proxy", &version_of(&server).await);
         let server = Server::answering(reply(401, &[], "")).await;
         compare("401-without-a-challenge", &version_of(&server).await);
@@ -313,7 +316,8 @@ mod credentials {
 
     #[tokio::test]
     async fn forbidden() {
-        let server = Server::answering(reply(403, &[("content-type", "text/html")], "<h1>403 Forbidden</h1>")).await;
+        let server =
+            Server::answering(reply(403, &[("content-type", "text/html")], "<h1>403 Forbidden</h1>")).await;
         compare("403", &version_of(&server).await);
     }
 }
@@ -329,10 +333,19 @@ mod answers {
             ("bad-json", "EOF while parsing a value at line 1 column 8"),
             ("bad-name", "Invalid name: a/b"),
             ("bad-compose", "Invalid compose file: missing field `manifest_version` at line 1 column 2"),
-            ("manifest-version-v0.5", "Invalid compose file: invalid type: string \"3\", expected u32 at line 1 column 24"),
-            ("image-missing", "Failed to load VM: Failed to load image: failed to resolve image directory: No such file or directory (os error 2)"),
+            (
+                "manifest-version-v0.5",
+                "Invalid compose file: invalid type: string \"3\", expected u32 at line 1 column 24",
+            ),
+            (
+                "image-missing",
+                "Failed to load VM: Failed to load image: failed to resolve image directory: No such file or directory (os error 2)",
+            ),
             ("image-in-use", "cannot delete image 'dstack-0.5.11': in use by VM 'demo'"),
-            ("port-taken", "host port mapping conflicts with VM 8fccd788-b7df-4f90-b33d-f4c988f79ec3: tcp 127.0.0.1:3000"),
+            (
+                "port-taken",
+                "host port mapping conflicts with VM 8fccd788-b7df-4f90-b33d-f4c988f79ec3: tcp 127.0.0.1:3000",
+            ),
             ("port-twice", "duplicate host port mapping: tcp 0.0.0.0:3000"),
             ("port-outside-the-range", "Port mapping is not allowed for tcp:30000"),
             ("port-address", "Invalid host address: invalid IP address syntax"),
@@ -341,9 +354,15 @@ mod answers {
             ("vm-running", "vm should be stopped before resize: b30f87f4-9d02-416c-8099-768e01ddd2dc"),
             ("disk-shrink", "Cannot shrink disk size"),
             ("vm-unknown", "Failed to remove VM: VM not found"),
-            ("vm-unknown-by-file", "Failed to start VM: Failed to read manifest: failed to read manifest: failed to open file `/run/vm/nope/vm-manifest.json`: No such file or directory (os error 2)"),
+            (
+                "vm-unknown-by-file",
+                "Failed to start VM: Failed to read manifest: failed to read manifest: failed to open file `/run/vm/nope/vm-manifest.json`: No such file or directory (os error 2)",
+            ),
             ("never-started", "Failed to stop VM: Server returned error: Process not found"),
-            ("kms-down", "Failed to send request: error sending request for url (http://192.0.2.1:18081/prpc/GetAppEnvEncryptPubKey?json): client error (Connect): tcp connect error: Connection refused (os error 111)"),
+            (
+                "kms-down",
+                "Failed to send request: error sending request for url (http://192.0.2.1:18081/prpc/GetAppEnvEncryptPubKey?json): client error (Connect): tcp connect error: Connection refused (os error 111)",
+            ),
             ("guest-away", "client error (Connect): Connection timed out (os error 110)"),
             ("registry", "image registry is not configured"),
             ("too-large", "failed to read data: payload too large"),
@@ -351,13 +370,21 @@ mod answers {
         ] {
             let body = serde_json::json!({ "error": message }).to_string();
             let server = Server::answering(json(400, body)).await;
-            compare(&format!("400-{name}"), &told(server.client().create_vm(&VmConfiguration::default()).await));
+            compare(
+                &format!("400-{name}"),
+                &told(server.client().create_vm(&VmConfiguration::default()).await),
+            );
         }
     }
 
     #[tokio::test]
     async fn a_protobuf_error() {
-        let server = Server::answering(reply(400, &[("content-type", "application/octet-stream")], b"\x0a\x0cVM not found")).await;
+        let server = Server::answering(reply(
+            400,
+            &[("content-type", "application/octet-stream")],
+            b"\x0a\x0cVM not found",
+        ))
+        .await;
         compare("400-protobuf", &told(server.client().start_vm("nope").await));
     }
 
@@ -385,7 +412,8 @@ mod answers {
         let elsewhere = Server::answering(json(200, r#"{"version":"0.6.0","rev":""}"#)).await;
         let location = format!("{}/prpc/Version?json", elsewhere.endpoint);
         let server = Server::answering(reply(302, &[("location", &location)], "")).await;
-        let client = quick(server.endpoint.clone()).credentials(Credentials::bearer("hunter2")).build().unwrap();
+        let client =
+            quick(server.endpoint.clone()).credentials(Credentials::bearer("hunter2")).build().unwrap();
         compare("302", &told(client.version().await));
         assert_eq!(elsewhere.connections(), 0);
         let server = Server::answering(reply(301, &[], "")).await;
@@ -427,7 +455,8 @@ mod answers {
                 }
             })
         };
-        let limited = |server: &Server| quick(server.endpoint.clone()).max_reply_bytes(100_000).build().unwrap();
+        let limited =
+            |server: &Server| quick(server.endpoint.clone()).max_reply_bytes(100_000).build().unwrap();
         let server = endless("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
         compare("endless", &told(limited(&server).version().await));
         let server = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n").await;
@@ -436,7 +465,11 @@ mod answers {
         let server = Server::tcp(|_, mut conn| async move {
             read_request(&mut conn).await;
             let _ = conn.write_all(b"HTTP/1.1 200 OK\r\n").await;
-            while conn.write_all(b"x-flood: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n").await.is_ok() {}
+            while conn
+                .write_all(b"x-flood: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n")
+                .await
+                .is_ok()
+            {}
         })
         .await;
         compare("header-flood", &version_of(&server).await);
@@ -459,7 +492,11 @@ mod losses {
                 if number < lost {
                     return;
                 }
-                let body = if request.line().contains("CreateVm") { r#"{"id":"new"}"# } else { r#"{"vms":[],"total":0}"# };
+                let body = if request.line().contains("CreateVm") {
+                    r#"{"id":"new"}"#
+                } else {
+                    r#"{"vms":[],"total":0}"#
+                };
                 conn.write_all(&json(200, body)).await.unwrap();
             }
         })
@@ -549,7 +586,11 @@ mod logs {
             ("logs-unknown-vm-next", 404, "VM not found"),
             ("logs-unknown-channel-next", 400, "Unknown channel serial"),
             ("logs-unknown-channel-v0.5", 200, "Unknown channel serial"),
-            ("logs-unreadable-v0.5", 200, "Os { code: 13, kind: PermissionDenied, message: \"Permission denied\" }"),
+            (
+                "logs-unreadable-v0.5",
+                200,
+                "Os { code: 13, kind: PermissionDenied, message: \"Permission denied\" }",
+            ),
             ("logs-unauthorized", 401, ""),
         ] {
             let server = Server::answering(reply(status, &plain, body)).await;
@@ -580,7 +621,8 @@ mod logs {
     async fn a_log_cut_in_its_middle() {
         let server = Server::tcp(|_, mut conn| async move {
             read_request(&mut conn).await;
-            let _ = conn.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\none\nt\r\n").await;
+            let _ =
+                conn.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\none\nt\r\n").await;
         })
         .await;
         let mut lines = server.client().logs(LogRequest::new("8fccd788"));

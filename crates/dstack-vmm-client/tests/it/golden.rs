@@ -44,7 +44,8 @@ impl Exchange {
 
     /// Name of the method, without the prefix that the server drops.
     fn rpc(&self) -> Option<&str> {
-        let path = self.http.path.strip_prefix("/prpc/").or_else(|| self.http.path.strip_prefix("/guest/"))?;
+        let path =
+            self.http.path.strip_prefix("/prpc/").or_else(|| self.http.path.strip_prefix("/guest/"))?;
         let name = path.split('?').next().unwrap();
         Some(name.strip_prefix("Teepod.").unwrap_or(name))
     }
@@ -152,7 +153,9 @@ fn every_reply_is_read_and_nothing_in_it_is_dropped() {
                 }
                 (401, Err(message)) => assert_eq!(message, "401"),
                 // PUT, which is no method of the RPC.
-                (404, Err(message)) => assert_eq!((exchange.name.as_str(), message.as_str()), ("put", "unexpected 404")),
+                (404, Err(message)) => {
+                    assert_eq!((exchange.name.as_str(), message.as_str()), ("put", "unexpected 404"));
+                }
                 (status, result) => panic!("{}: {status} {result:?}", exchange.name),
             }
             read_replies += 1;
@@ -220,7 +223,10 @@ async fn replay(exchange: &Exchange) -> (Server, Client) {
 }
 
 /// Sends the recorded request through the client and compares what comes back with the recording.
-fn call<'a, M>(client: &'a Client, exchange: &'a Exchange) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>
+fn call<'a, M>(
+    client: &'a Client,
+    exchange: &'a Exchange,
+) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>
 where
     M: Method,
     M::Request: serde::de::DeserializeOwned + Send + Sync + 'static,
@@ -229,8 +235,9 @@ where
     let request: M::Request = match &exchange.request {
         // What no client of ours could send: text that is no JSON, nulls, words for numbers.
         Value::Null | Value::String(_) => serde_json::from_str("{}").unwrap(),
-        object => serde_json::from_value(object.clone())
-            .unwrap_or_else(|_| serde_json::from_str("{}").unwrap()),
+        object => {
+            serde_json::from_value(object.clone()).unwrap_or_else(|_| serde_json::from_str("{}").unwrap())
+        }
     };
     Box::pin(async move {
         let result = client.call::<M>(&request).await;
@@ -271,7 +278,11 @@ async fn the_client_reads_every_log_over_a_socket() {
             if !exchange.http.path.starts_with("/logs") {
                 continue;
             }
-            let channel = if exchange.http.path.contains("ch=stdout") { LogChannel::Stdout } else { LogChannel::Serial };
+            let channel = if exchange.http.path.contains("ch=stdout") {
+                LogChannel::Stdout
+            } else {
+                LogChannel::Serial
+            };
             let (_server, client) = replay(&exchange).await;
             let lines: Vec<_> = client.logs(LogRequest::new("nope").channel(channel)).collect().await;
             let text = exchange.response_text.as_deref().unwrap_or_default();
@@ -288,7 +299,9 @@ async fn the_client_reads_every_log_over_a_socket() {
                     assert_eq!(read.len(), 5);
                 }
                 // The recorded server was asked for an unknown channel, which no channel of ours is.
-                ("logs-bad-channel", [Err(Error::Api { message, .. })]) => assert_eq!(message, "Unknown channel zzz"),
+                ("logs-bad-channel", [Err(Error::Api { message, .. })]) => {
+                    assert_eq!(message, "Unknown channel zzz");
+                }
                 ("logs-bad-channel", [Ok(LogEvent::Line(line))]) => {
                     assert_eq!((version, line.as_str()), (DstackVersion::V0_5, "Unknown channel zzz"));
                 }

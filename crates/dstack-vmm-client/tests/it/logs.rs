@@ -62,7 +62,10 @@ impl LogFile {
     /// The `lines` of each request.
     fn tails(&self) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
-        asked.iter().map(|path| path.split("lines=").nth(1).unwrap().split('&').next().unwrap().to_owned()).collect()
+        asked
+            .iter()
+            .map(|path| path.split("lines=").nth(1).unwrap().split('&').next().unwrap().to_owned())
+            .collect()
     }
 
     async fn serve(self: Arc<Self>, mut conn: Conn) {
@@ -103,7 +106,8 @@ impl LogFile {
         let mut broken = self.broken.subscribe();
         let mut sent = {
             let data = data.borrow_and_update();
-            let ends: Vec<usize> = data.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+            let ends: Vec<usize> =
+                data.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
             let lines = ends.len() + usize::from(data.last().is_some_and(|byte| *byte != b'\n'));
             if lines > tail { if lines == tail { 0 } else { ends[lines - tail - 1] } } else { 0 }
         };
@@ -176,7 +180,8 @@ fn following() -> LogRequest {
 async fn read(stream: &mut LogStream, lines: usize) -> (Vec<String>, Vec<bool>) {
     let (mut read, mut reconnects) = (Vec::new(), Vec::new());
     while read.len() < lines {
-        let event = tokio::time::timeout(Duration::from_secs(20), stream.next()).await.expect("the log went silent");
+        let event =
+            tokio::time::timeout(Duration::from_secs(20), stream.next()).await.expect("the log went silent");
         match event.expect("the log ended").unwrap() {
             LogEvent::Line(line) => read.push(line),
             LogEvent::Reconnected { exact } => reconnects.push(exact),
@@ -315,7 +320,8 @@ async fn a_log_that_began_anew_is_read_again_and_said_to_be_inexact() {
 
 #[tokio::test]
 async fn signs_of_life_are_no_lines() {
-    let log = LogFile::new("one\n[vmm heartbeat]\ntwo\nhalf a [vmm heartbeat]\nline\n[vmm heartbeat] not alone\n");
+    let log =
+        LogFile::new("one\n[vmm heartbeat]\ntwo\nhalf a [vmm heartbeat]\nline\n[vmm heartbeat] not alone\n");
     let server = serve(&log).await;
     let mut stream = open(&follower(&server, fast()), following());
     let (lines, _) = read(&mut stream, 4).await;

@@ -22,12 +22,8 @@ where
         change(*number, vms);
         *number += 1;
         let begin = ((request.page - 1) * request.page_size) as usize;
-        let page: Vec<_> = vms
-            .iter()
-            .skip(begin)
-            .take(request.page_size as usize)
-            .map(|id| json!({ "id": id }))
-            .collect();
+        let page: Vec<_> =
+            vms.iter().skip(begin).take(request.page_size as usize).map(|id| json!({ "id": id })).collect();
         json!({ "vms": page, "total": vms.len(), "port_mapping_enabled": true })
     })
     .await;

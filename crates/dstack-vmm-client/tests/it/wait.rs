@@ -85,11 +85,18 @@ async fn a_boot() {
 
 #[tokio::test]
 async fn other_conditions() {
-    let (result, _) = wait(vec![vm("running", "booting"), vm("running", "pre-launch")], Condition::Step(BootStep::SettingUpDocker)).await;
+    let (result, _) = wait(
+        vec![vm("running", "booting"), vm("running", "pre-launch")],
+        Condition::Step(BootStep::SettingUpDocker),
+    )
+    .await;
     assert!(result.unwrap(), "a later step counts");
-    let (result, _) = wait(vec![vm("running", "done"), vm("stopping", "done"), vm("stopped", "done")], Condition::Stopped).await;
+    let (result, _) =
+        wait(vec![vm("running", "done"), vm("stopping", "done"), vm("stopped", "done")], Condition::Stopped)
+            .await;
     assert!(result.unwrap());
-    let (result, _) = wait(vec![vm("running", "done"), vm("removing", "done"), Value::Null], Condition::Gone).await;
+    let (result, _) =
+        wait(vec![vm("running", "done"), vm("removing", "done"), Value::Null], Condition::Gone).await;
     assert!(!result.unwrap());
     let (result, _) = wait(vec![vm("exited", "")], Condition::Status(VmStatus::Exited)).await;
     assert!(result.unwrap());

@@ -131,7 +131,10 @@ fn refusals() {
     ];
     let said: Vec<String> = builders
         .iter()
-        .map(|b| b.build(DstackVersion::V0_5, Layout::Compact).unwrap_err().to_string())
+        .map(|builder| {
+            let error = builder.build(DstackVersion::V0_5, Layout::Compact).unwrap_err();
+            format!("{error}\n  hint: {}", error.hint().unwrap())
+        })
         .collect();
     insta::assert_snapshot!(said.join("\n"));
     let many = (0..6).fold(plain(), |builder, _| builder.init_script("a"));

@@ -252,7 +252,10 @@ impl Project {
     ///
     /// # Errors
     /// The names that are not in the file.
-    pub fn select_hosts<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<&HostSpec>, ProjectError> {
+    pub fn select_hosts<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<&HostSpec>, ProjectError> {
         let known: Vec<&str> = self.hosts.iter().map(|host| host.name.as_str()).collect();
         let (mut found, mut problems) = (Vec::new(), Vec::new());
         for name in names {

@@ -4,26 +4,64 @@ use std::collections::BTreeSet;
 
 use toml_edit::{Document, Value};
 
-
 use super::problem::{Problem, ProjectError};
 use super::reader::{Reader, Section};
 use super::values::{self, PortSpec, SizeUnit, ValueError};
 use super::{
-    AppSource, AuthorizationSpec, EnvSpec, GatewaySpec, GpuSelection, HostSpec, KmsSpec, MadeApp, Project, SCHEMA,
+    AppSource, AuthorizationSpec, EnvSpec, GatewaySpec, GpuSelection, HostSpec, KmsSpec, MadeApp, Project,
+    SCHEMA,
 };
 use crate::env::SignerKey;
 
 const ROOT: &[&str] = &[
-    "schema", "name", "compose", "bash_script", "app_compose", "image", "vcpu", "memory", "disk", "ports",
-    "user_config", "pre_launch_script", "init_script", "app_id", "key_provider", "key_provider_id", "public_logs",
-    "public_sysinfo", "public_tcbinfo", "no_instance_id", "secure_time", "swap", "storage_fs", "gpus", "networking",
-    "hugepages", "pin_numa", "no_tee", "env", "kms", "gateway", "authorization", "hosts",
+    "schema",
+    "name",
+    "compose",
+    "bash_script",
+    "app_compose",
+    "image",
+    "vcpu",
+    "memory",
+    "disk",
+    "ports",
+    "user_config",
+    "pre_launch_script",
+    "init_script",
+    "app_id",
+    "key_provider",
+    "key_provider_id",
+    "public_logs",
+    "public_sysinfo",
+    "public_tcbinfo",
+    "no_instance_id",
+    "secure_time",
+    "swap",
+    "storage_fs",
+    "gpus",
+    "networking",
+    "hugepages",
+    "pin_numa",
+    "no_tee",
+    "env",
+    "kms",
+    "gateway",
+    "authorization",
+    "hosts",
 ];
 
 /// Keys that say what goes into an app-compose; with a ready-made one they stand in it.
 const MADE_ONLY: &[&str] = &[
-    "pre_launch_script", "init_script", "key_provider", "key_provider_id", "public_logs", "public_sysinfo",
-    "public_tcbinfo", "no_instance_id", "secure_time", "swap", "storage_fs",
+    "pre_launch_script",
+    "init_script",
+    "key_provider",
+    "key_provider_id",
+    "public_logs",
+    "public_sysinfo",
+    "public_tcbinfo",
+    "no_instance_id",
+    "secure_time",
+    "swap",
+    "storage_fs",
 ];
 
 impl Project {
@@ -61,7 +99,9 @@ fn read(root: &Section<'_, '_>) -> Option<Project> {
     let source = source(root, &kms);
     let env = env(root);
     let ports = ports(root);
-    let count = |text: &str| text.parse::<u64>().map_err(|_| ValueError::new(format!("{text:?} is not a whole number")));
+    let count = |text: &str| {
+        text.parse::<u64>().map_err(|_| ValueError::new(format!("{text:?} is not a whole number")))
+    };
     let vcpu = root.quantity("vcpu", count);
     let memory = root.quantity("memory", |text| values::size(text, SizeUnit::Mib));
     let disk = root.quantity("disk", |text| values::size(text, SizeUnit::Gib));
@@ -104,12 +144,17 @@ fn schema(root: &Section<'_, '_>) {
         text.parse::<u64>().map_err(|_| ValueError::new(format!("{text:?} is not a number of a schema")))
     });
     if let Some(written) = written.filter(|written| i64::from(*written) != SCHEMA) {
-        let error = ValueError::new(format!("schema {written} is newer than this program, which reads {SCHEMA}"));
+        let error =
+            ValueError::new(format!("schema {written} is newer than this program, which reads {SCHEMA}"));
         root.report("schema", error.hint("use a newer version of the program"), None);
     }
 }
 
-fn required<T>(root: &Section<'_, '_>, name: &str, check: impl Fn(&str) -> Result<T, ValueError>) -> Option<T> {
+fn required<T>(
+    root: &Section<'_, '_>,
+    name: &str,
+    check: impl Fn(&str) -> Result<T, ValueError>,
+) -> Option<T> {
     if !root.has(name) {
         root.report(name, ValueError::new(format!("the key `{name}` is missing")), Some(0..0));
     }
@@ -122,7 +167,9 @@ fn source(root: &Section<'_, '_>, kms: &KmsSpec) -> Option<AppSource> {
     let [kind] = given[..] else {
         let (message, place) = match given.get(1) {
             None => ("one of `compose`, `bash_script` and `app_compose` must be there".to_owned(), None),
-            Some(second) => (format!("`{}` and `{second}` cannot both be there", given[0]), root.span(second)),
+            Some(second) => {
+                (format!("`{}` and `{second}` cannot both be there", given[0]), root.span(second))
+            }
         };
         let error = ValueError::new(message).hint("compose = \"docker-compose.yaml\" is the usual one");
         root.report(given.get(1).unwrap_or(&"compose"), error, place.or(Some(0..0)));
@@ -212,10 +259,9 @@ fn urls(table: &Section<'_, '_>) -> Vec<String> {
         if text.starts_with("unix:") {
             return Err(ValueError::new(format!("{text:?} cannot be reached from inside a CVM")));
         }
-        values::check_endpoint(text).map(|()| text.to_owned()).map_err(|error| ValueError {
-            message: format!("{text:?} is no URL"),
-            ..error
-        })
+        values::check_endpoint(text)
+            .map(|()| text.to_owned())
+            .map_err(|error| ValueError { message: format!("{text:?} is no URL"), ..error })
     });
     urls.into_iter().flatten().map(|url| url.value).collect()
 }
@@ -227,13 +273,18 @@ fn ports(root: &Section<'_, '_>) -> Vec<PortSpec> {
         let port = match value {
             Value::String(text) => text.value().parse(),
             Value::InlineTable(table) => port_table(table),
-            other => Err(ValueError::new(format!("expected a string or a table, found {}", other.type_name()))),
+            other => {
+                Err(ValueError::new(format!("expected a string or a table, found {}", other.type_name())))
+            }
         };
         match port {
             Ok(port) => {
                 if let Some(first) = ports.iter().position(|other| other.clashes_with(&port, None)) {
-                    let error = ValueError::new(format!("{port} takes the host port of ports[{first}] ({})", ports[first]))
-                        .hint("give one of them another host port or host address");
+                    let error = ValueError::new(format!(
+                        "{port} takes the host port of ports[{first}] ({})",
+                        ports[first]
+                    ))
+                    .hint("give one of them another host port or host address");
                     root.report(&place, error, value.span());
                 }
                 ports.push(port);
@@ -247,19 +298,32 @@ fn ports(root: &Section<'_, '_>) -> Vec<PortSpec> {
 fn port_table(table: &toml_edit::InlineTable) -> Result<PortSpec, ValueError> {
     const KEYS: [&str; 4] = ["protocol", "host_address", "host_port", "vm_port"];
     if let Some((name, _)) = table.iter().find(|(name, _)| !KEYS.contains(name)) {
-        return Err(ValueError::new(format!("there is no key {name:?} in a port")).hint(format!("known here: {}", KEYS.join(", "))));
+        return Err(ValueError::new(format!("there is no key {name:?} in a port"))
+            .hint(format!("known here: {}", KEYS.join(", "))));
     }
-    let text = |name: &str| table.get(name).map(|value| {
-        value.as_str().ok_or_else(|| ValueError::new(format!("{name}: expected a string, found {}", value.type_name())))
-    }).transpose();
+    let text = |name: &str| {
+        table
+            .get(name)
+            .map(|value| {
+                value.as_str().ok_or_else(|| {
+                    ValueError::new(format!("{name}: expected a string, found {}", value.type_name()))
+                })
+            })
+            .transpose()
+    };
     let number = |name: &str| {
         let value = table.get(name).ok_or_else(|| ValueError::new(format!("the key {name:?} is missing")))?;
-        let value = value.as_integer().ok_or_else(|| ValueError::new(format!("{name}: expected a number, found {}", value.type_name())))?;
+        let value = value.as_integer().ok_or_else(|| {
+            ValueError::new(format!("{name}: expected a number, found {}", value.type_name()))
+        })?;
         values::port_number(&name.replace('_', " "), value)
     };
     Ok(PortSpec {
         protocol: text("protocol")?.unwrap_or("tcp").parse()?,
-        host_address: text("host_address")?.filter(|text| !text.is_empty()).map(values::address).transpose()?,
+        host_address: text("host_address")?
+            .filter(|text| !text.is_empty())
+            .map(values::address)
+            .transpose()?,
         host_port: number("host_port")?,
         vm_port: number("vm_port")?,
     })
@@ -277,7 +341,8 @@ fn gpus(root: &Section<'_, '_>) -> Option<GpuSelection> {
         if !text.is_empty() && text.chars().all(plain) {
             Ok(text.to_owned())
         } else {
-            Err(ValueError::new(format!("{text:?} is not a PCI address")).hint("such as 18:00.0, or gpus = \"all\""))
+            Err(ValueError::new(format!("{text:?} is not a PCI address"))
+                .hint("such as 18:00.0, or gpus = \"all\""))
         }
     })?;
     Some(GpuSelection::Listed(slots.into_iter().map(|slot| slot.value).collect()))
@@ -296,10 +361,12 @@ fn hosts(root: &Section<'_, '_>) -> Vec<HostSpec> {
                     .hint("at most 64 letters, digits, `-`, `_` and `.`"))
             }
         });
-        let endpoint = required(&table, "endpoint", |text| values::check_endpoint(text).map(|()| text.to_owned()));
-        let (token_file, token_env) = (table.path("token_file"), table.checked("token_env", |text| {
-            values::check_env_name(text).map(|()| text.to_owned())
-        }));
+        let endpoint =
+            required(&table, "endpoint", |text| values::check_endpoint(text).map(|()| text.to_owned()));
+        let (token_file, token_env) = (
+            table.path("token_file"),
+            table.checked("token_env", |text| values::check_env_name(text).map(|()| text.to_owned())),
+        );
         if token_file.is_some() && token_env.is_some() {
             table.report("token_env", ValueError::new("the token comes from token_file already"), None);
         }
@@ -319,15 +386,20 @@ fn authorization(root: &Section<'_, '_>) -> AuthorizationSpec {
     let path = table.path("path");
     let keep_hashes = if table.has("keep_hashes") {
         // Zero is a fine number of hashes, so it is read with one added and taken off again.
-        table.quantity("keep_hashes", |text| {
-            text.parse::<u64>().map(|n| n.saturating_add(1)).map_err(|_| ValueError::new(format!("{text:?} is not a whole number")))
-        }).map_or(0, |n| n - 1)
+        table
+            .quantity("keep_hashes", |text| {
+                text.parse::<u64>()
+                    .map(|n| n.saturating_add(1))
+                    .map_err(|_| ValueError::new(format!("{text:?} is not a whole number")))
+            })
+            .map_or(0, |n| n - 1)
     } else {
         0
     };
     match (kind.as_deref(), &path) {
         (Some("file"), None) => {
-            let error = ValueError::new("kind = \"file\" needs a path").hint("path = \"/etc/dstack/auth-allowlist.json\"");
+            let error = ValueError::new("kind = \"file\" needs a path")
+                .hint("path = \"/etc/dstack/auth-allowlist.json\"");
             table.report("path", error, table.span("kind"));
         }
         (Some("none"), Some(_)) => {

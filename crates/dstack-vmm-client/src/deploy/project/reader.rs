@@ -142,7 +142,11 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// A size or count: an integer, or a text that `parse` reads; at least 1 and at most a `u32`.
-    pub(super) fn quantity(&self, name: &str, parse: impl Fn(&str) -> Result<u64, ValueError>) -> Option<u32> {
+    pub(super) fn quantity(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<u64, ValueError>,
+    ) -> Option<u32> {
         let item = self.table.get(name)?;
         let value = match (item.as_integer(), item.as_str()) {
             (Some(number), _) => parse(&number.to_string()),
@@ -200,7 +204,7 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// A table inside this one.
-    pub(super) fn section(&self, name: &str, known: &'static [&'static str]) -> Option<Section<'r, 'a>> {
+    pub(super) fn section(&self, name: &str, known: &'static [&'static str]) -> Option<Self> {
         let item = self.table.get(name)?;
         match item.as_table_like() {
             Some(table) => Some(self.reader.section(&self.key(name), table, known)),
@@ -212,7 +216,7 @@ impl<'r, 'a> Section<'r, 'a> {
     }
 
     /// Every table of a list of tables, written `[[name]]` or as inline tables.
-    pub(super) fn sections(&self, name: &str, known: &'static [&'static str]) -> Vec<Section<'r, 'a>> {
+    pub(super) fn sections(&self, name: &str, known: &'static [&'static str]) -> Vec<Self> {
         let Some(item) = self.table.get(name) else { return Vec::new() };
         let place = |at: usize| format!("{}[{at}]", self.key(name));
         if let Some(tables) = item.as_array_of_tables() {

@@ -15,7 +15,9 @@ fn problems(text: &str) -> String {
 
 /// A project that is right, with more lines before its tables.
 fn with(lines: &str) -> String {
-    format!("schema = 1\nname = \"demo\"\nimage = \"dstack-0.5.11\"\ncompose = \"docker-compose.yaml\"\n{lines}\n")
+    format!(
+        "schema = 1\nname = \"demo\"\nimage = \"dstack-0.5.11\"\ncompose = \"docker-compose.yaml\"\n{lines}\n"
+    )
 }
 
 #[test]
@@ -146,7 +148,8 @@ fn what_contradicts_is_named() {
         with("[env]\nfile = \".env\""),
         with("[authorization]\nkind = \"file\""),
         with("[authorization]\nkind = \"none\"\npath = \"x\""),
-        with("public_logs = true").replace("compose = \"docker-compose.yaml\"", "app_compose = \"app-compose.json\""),
+        with("public_logs = true")
+            .replace("compose = \"docker-compose.yaml\"", "app_compose = \"app-compose.json\""),
     ]
     .map(|text| problems(&text));
     insta::assert_snapshot!(all.join("\n\n"));

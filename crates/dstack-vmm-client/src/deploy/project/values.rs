@@ -159,7 +159,8 @@ impl FromStr for PortSpec {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        const FORM: &str = "write protocol:host-port:vm-port or protocol:address:host-port:vm-port, such as tcp:8080:80";
+        const FORM: &str =
+            "write protocol:host-port:vm-port or protocol:address:host-port:vm-port, such as tcp:8080:80";
         let (protocol, rest) = text
             .split_once(':')
             .ok_or_else(|| ValueError::new(format!("{text:?} is not a port mapping")).hint(FORM))?;
@@ -177,7 +178,9 @@ impl FromStr for PortSpec {
                     (Some(address(inside)?), after)
                 }
                 0 => {
-                    return Err(ValueError::new(format!("{text:?} names one port, two are needed")).hint(FORM));
+                    return Err(
+                        ValueError::new(format!("{text:?} names one port, two are needed")).hint(FORM)
+                    );
                 }
                 _ => {
                     return Err(ValueError::new(format!("{text:?} has too many colons"))
@@ -185,9 +188,9 @@ impl FromStr for PortSpec {
                 }
             }
         };
-        let (host, vm) = ports.split_once(':').ok_or_else(|| {
-            ValueError::new(format!("{text:?} does not end in two ports")).hint(FORM)
-        })?;
+        let (host, vm) = ports
+            .split_once(':')
+            .ok_or_else(|| ValueError::new(format!("{text:?} does not end in two ports")).hint(FORM))?;
         let number = |what: &str, digits: &str| -> Result<u16, ValueError> {
             let value: i64 = digits
                 .parse()
@@ -262,7 +265,9 @@ pub(crate) fn size(text: &str, unit: SizeUnit) -> Result<u64, ValueError> {
         "M" | "MB" | "MIB" => 1 << 20,
         "G" | "GB" | "GIB" => 1 << 30,
         "T" | "TB" | "TIB" => 1 << 40,
-        other => return Err(ValueError::new(format!("size {text:?} has the unknown unit {other:?}")).hint(form())),
+        other => {
+            return Err(ValueError::new(format!("size {text:?} has the unknown unit {other:?}")).hint(form()));
+        }
     };
     let bad = || ValueError::new(format!("{text:?} is not a size")).hint(form());
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -272,8 +277,10 @@ pub(crate) fn size(text: &str, unit: SizeUnit) -> Result<u64, ValueError> {
     let digits: u128 = format!("{whole}{fraction}").parse().map_err(|_| bad())?;
     let divisor = 10_u128.pow(u32::try_from(fraction.len()).unwrap_or(0)) * unit.bytes();
     let scaled = digits * scale;
-    if scaled % divisor != 0 {
-        return Err(ValueError::new(format!("size {text:?} is not a whole number of {}", unit.name())).hint(form()));
+    if !scaled.is_multiple_of(divisor) {
+        return Err(
+            ValueError::new(format!("size {text:?} is not a whole number of {}", unit.name())).hint(form())
+        );
     }
     u64::try_from(scaled / divisor).map_err(|_| bad())
 }
@@ -284,7 +291,9 @@ pub(crate) const NAME_PUNCTUATION: &str = "-_. @~!$^()";
 /// Whether a VMM takes this as the name of a VM.
 pub(crate) fn check_name(name: &str) -> Result<(), ValueError> {
     if name.trim().is_empty() {
-        return Err(ValueError::new("the name is empty").hint("a VM is found again by its name, so it needs one"));
+        return Err(
+            ValueError::new("the name is empty").hint("a VM is found again by its name, so it needs one")
+        );
     }
     match name.chars().find(|c| !c.is_ascii_alphanumeric() && !NAME_PUNCTUATION.contains(*c)) {
         Some(c) => Err(ValueError::new(format!("the VMM refuses {c:?} in a name"))
@@ -320,7 +329,8 @@ pub(crate) fn app_id(text: &str) -> Result<String, ValueError> {
     if digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(digits);
     }
-    Err(ValueError::new(format!("app id {text:?} is not 20 bytes in hex")).hint("40 hex digits, with or without 0x"))
+    Err(ValueError::new(format!("app id {text:?} is not 20 bytes in hex"))
+        .hint("40 hex digits, with or without 0x"))
 }
 
 /// Whether this can be the endpoint of a VMM: `unix:/run/dstack/vmm.sock`, `http://…`, `https://…`.
@@ -333,8 +343,10 @@ pub(crate) fn check_endpoint(endpoint: &str) -> Result<(), ValueError> {
         } else if path.starts_with('/') {
             Ok(())
         } else {
-            Err(bad("has a relative path, which means another file in each directory")
-                .hint(format!("write the whole path, such as unix:/run/dstack/{}", path.trim_start_matches("./"))))
+            Err(bad("has a relative path, which means another file in each directory").hint(format!(
+                "write the whole path, such as unix:/run/dstack/{}",
+                path.trim_start_matches("./")
+            )))
         };
     }
     let Some(rest) = ["http://", "https://"].iter().find_map(|scheme| endpoint.strip_prefix(scheme)) else {
@@ -361,118 +373,4 @@ pub(crate) fn check_endpoint(endpoint: &str) -> Result<(), ValueError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn error(text: &str) -> String {
-        let error = text.parse::<PortSpec>().unwrap_err();
-        format!("{error} | {}", error.hint.as_deref().unwrap_or_default())
-    }
-
-    #[test]
-    fn port_mistakes_are_named() {
-        let all: Vec<String> = [
-            "8080",
-            "tcp:8080",
-            "TCP:8080:80",
-            "sctp:8080:80",
-            "tcp:::1:8443:443",
-            "tcp:[::1:8443:443",
-            "tcp:[::1]:8443",
-            "tcp:localhost:8443:443",
-            "tcp:70000:80",
-            "tcp:0:80",
-            "tcp:80:-1",
-            "tcp:a:b",
-            "",
-        ]
-        .into_iter()
-        .map(error)
-        .collect();
-        insta::assert_snapshot!(all.join("\n"));
-    }
-
-    #[test]
-    fn ports_clash_as_the_vmm_sees_it() {
-        let port = |text: &str| text.parse::<PortSpec>().unwrap();
-        let clash = |a, b, default: Option<&str>| port(a).clashes_with(&port(b), default.map(|d| d.parse().unwrap()));
-        assert!(clash("tcp:8080:80", "tcp:8080:81", None));
-        assert!(!clash("tcp:8080:80", "udp:8080:80", None));
-        assert!(!clash("tcp:127.0.0.1:8080:80", "tcp:192.0.2.1:8080:80", None));
-        assert!(clash("tcp:0.0.0.0:8080:80", "tcp:192.0.2.1:8080:80", None));
-        assert!(clash("tcp:[::]:8080:80", "tcp:192.0.2.1:8080:80", None));
-        assert!(!clash("tcp:8080:80", "tcp:192.0.2.1:8080:80", None));
-        assert!(clash("tcp:8080:80", "tcp:192.0.2.1:8080:80", Some("192.0.2.1")));
-        assert!(port("tcp:127.0.0.1:8080:80").satisfies(&port("tcp:8080:80")));
-        assert!(!port("tcp:127.0.0.1:8080:80").satisfies(&port("tcp:192.0.2.1:8080:80")));
-    }
-
-    #[test]
-    fn sizes() {
-        assert_eq!(size("2G", SizeUnit::Mib), Ok(2048));
-        assert_eq!(size("1.5 GiB", SizeUnit::Mib), Ok(1536));
-        assert_eq!(size("2048", SizeUnit::Mib), Ok(2048));
-        assert_eq!(size("1T", SizeUnit::Gib), Ok(1024));
-        assert_eq!(size("4g", SizeUnit::Byte), Ok(4 << 30));
-        let all: Vec<String> = ["", "G", "2.5", "1.", ".5G", "0.3M", "two", "2X", "-1G", "99999999999999999T"]
-            .into_iter()
-            .map(|text| size(text, SizeUnit::Mib).unwrap_err().to_string())
-            .collect();
-        insta::assert_snapshot!(all.join("\n"));
-        assert!(size("512M", SizeUnit::Gib).is_err());
-    }
-
-    #[test]
-    fn endpoints() {
-        for good in ["unix:/run/vmm.sock", "unix:///run/vmm.sock", "http://[::1]:9080", "https://vmm.example.com/x"] {
-            assert_eq!(check_endpoint(good), Ok(()));
-        }
-        let all: Vec<String> = [
-            "unix:./vmm.sock",
-            "unix:",
-            "/run/vmm.sock",
-            "127.0.0.1:9080",
-            "ftp://vmm.example.com",
-            "http://u:p@vmm.example.com",
-            "http://::1:9080",
-            "https://",
-            "vsock://3:80",
-        ]
-        .into_iter()
-        .map(|text| {
-            let error = check_endpoint(text).unwrap_err();
-            format!("{error} | {}", error.hint.as_deref().unwrap_or_default())
-        })
-        .collect();
-        insta::assert_snapshot!(all.join("\n"));
-    }
-
-    fn some_address() -> impl Strategy<Value = Option<IpAddr>> {
-        prop_oneof![
-            Just(None),
-            any::<[u8; 4]>().prop_map(|b| Some(IpAddr::from(b))),
-            any::<[u8; 16]>().prop_map(|b| Some(IpAddr::from(b))),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn ports_print_and_parse(
-            udp in any::<bool>(), host_address in some_address(), host_port in 1_u16.., vm_port in 1_u16..
-        ) {
-            let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
-            let port = PortSpec { protocol, host_address, host_port, vm_port };
-            prop_assert_eq!(port.to_string().parse::<PortSpec>(), Ok(port.clone()));
-            prop_assert_eq!(PortSpec::from_mapping(&port.to_mapping()), Ok(port));
-        }
-
-        #[test]
-        fn no_text_panics(text in ".{0,40}") {
-            let _ = text.parse::<PortSpec>();
-            let _ = size(&text, SizeUnit::Gib);
-            let _ = check_endpoint(&text);
-        }
-    }
-}
+mod tests;

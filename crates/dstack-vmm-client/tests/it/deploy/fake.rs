@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use dstack_vmm_client::api::{
     GetMetaResponse, GuestInfo, ImageInfo, ListContainersResponse, ListGpusResponse, NetworkInformation,
     PublicKeyResponse, RegistryImageInfo, ReloadVmsResponse, ReportDhcpLeaseRequest, ResizeVmRequest,
-    StatusRequest, StatusResponse, SvProcessInfo, SystemInfo, UpdateVmRequest, VersionResponse, VmConfiguration,
-    VmInfo,
+    StatusRequest, StatusResponse, SvProcessInfo, SystemInfo, UpdateVmRequest, VersionResponse,
+    VmConfiguration, VmInfo,
 };
 use dstack_vmm_client::app_compose::{AppComposeDocument, ComposeHash, KeyProvider};
 use dstack_vmm_client::client::{LogRequest, LogStream, VmmApi};
@@ -128,7 +128,11 @@ impl FakeVmm {
         change(&mut self.state.lock().unwrap().vms[0].info);
     }
 
-    async fn call<T: Send>(&self, method: &'static str, work: impl FnOnce(&mut State) -> Result<T> + Send) -> Result<T> {
+    async fn call<T: Send>(
+        &self,
+        method: &'static str,
+        work: impl FnOnce(&mut State) -> Result<T> + Send,
+    ) -> Result<T> {
         let number = self.schedule.calls.fetch_add(1, Ordering::SeqCst);
         let fault = {
             let mut planned = self.schedule.fault.lock().unwrap();
@@ -145,7 +149,11 @@ impl FakeVmm {
         match fault {
             Some(Fault::HangBefore) => return pending().await,
             Some(Fault::LostBefore) => {
-                return Err(Error::Timeout { endpoint: self.endpoint.clone(), method, after: Duration::from_secs(30) });
+                return Err(Error::Timeout {
+                    endpoint: self.endpoint.clone(),
+                    method,
+                    after: Duration::from_secs(30),
+                });
             }
             Some(Fault::Refused) => return Err(self.refuse(method, "no")),
             Some(Fault::HangAfter | Fault::LostAfter) | None => {}
@@ -170,7 +178,8 @@ impl FakeVmm {
     fn may_boot(&self, info: &VmInfo) -> bool {
         let configuration = info.configuration.as_ref().unwrap();
         let document = AppComposeDocument::from_bytes(configuration.compose_file.as_bytes()).unwrap();
-        let Some(policy) = self.policy.as_ref().filter(|_| document.fields().key_provider_kind() == KeyProvider::Kms)
+        let Some(policy) =
+            self.policy.as_ref().filter(|_| document.fields().key_provider_kind() == KeyProvider::Kms)
         else {
             return true;
         };
@@ -287,7 +296,8 @@ impl VmmApi for FakeVmm {
             let id = format!("vm-{}", state.made);
             let mut configuration = configuration.clone();
             let hash = ComposeHash::of(configuration.compose_file.as_bytes());
-            let app_id = configuration.app_id.clone().unwrap_or_else(|| AppId::from_compose_hash(&hash).to_string());
+            let app_id =
+                configuration.app_id.clone().unwrap_or_else(|| AppId::from_compose_hash(&hash).to_string());
             for port in &mut configuration.ports {
                 if port.host_address.is_empty() {
                     port.host_address = "127.0.0.1".to_owned();
@@ -329,7 +339,9 @@ impl VmmApi for FakeVmm {
             let vm = self.find(state, "StopVm", id)?;
             vm.info.status = "stopped".to_owned();
             if !vm.ever_started && version.starts_with("0.5") {
-                return Err(self.refuse("StopVm", "Failed to stop VM: Server returned error: Process not found"));
+                return Err(
+                    self.refuse("StopVm", "Failed to stop VM: Server returned error: Process not found")
+                );
             }
             Ok(())
         })
@@ -432,7 +444,8 @@ impl VmmApi for FakeVmm {
             let key = EnvPublicKey::of_secret(&ENV_SECRET);
             let digest = v1_digest(&AppId::try_from(app_id).unwrap(), NOW, &key);
             let secret = SecretKey::from_secret_bytes([1; 32]).unwrap();
-            let signature = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest), &secret);
+            let signature =
+                RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest), &secret);
             let (id, compact) = signature.serialize_compact();
             let mut response = PublicKeyResponse::default();
             response.public_key = key.as_bytes().to_vec();
@@ -523,7 +536,11 @@ impl Authorizer for CountedPolicy<'_> {
         "allow-list".to_owned()
     }
 
-    async fn is_allowed(&self, app_id: &AppId, hash: &ComposeHash) -> std::result::Result<bool, AuthorizeError> {
+    async fn is_allowed(
+        &self,
+        app_id: &AppId,
+        hash: &ComposeHash,
+    ) -> std::result::Result<bool, AuthorizeError> {
         self.step("is_allowed").await?;
         self.file.is_allowed(app_id, hash).await
     }

@@ -1,0 +1,97 @@
+//! What every command has in common: help, completions, streams, exit codes.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::snapshot;
+use crate::world::World;
+
+#[test]
+fn help_pages() {
+    let world = World::new();
+    snapshot!("main", world.run(&["--help"]));
+    snapshot!("deploy", world.run(&["deploy", "--help"]));
+    snapshot!("update", world.run(&["update", "--help"]));
+    let nothing = world.run(&[]);
+    assert!(nothing.starts_with("code: 2\n"), "{nothing}");
+}
+
+#[test]
+fn completions_and_man_pages() {
+    let world = World::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = world.run(&["completions", shell]);
+        assert!(script.starts_with("code: 0\n") && script.contains("rollback"), "{script}");
+    }
+    let page = world.run(&["man"]);
+    assert!(page.contains(".TH dstack-vmmctl 1"), "{page}");
+    let pages = world.run(&["man", "--dir", "pages"]);
+    assert!(pages.starts_with("code: 0\n"));
+    assert!(world.read("pages/dstack-vmmctl-logs.1").contains("follow"));
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    dstack_vmmctl::command_line().debug_assert();
+}
+
+#[test]
+fn every_option_has_a_help_text() {
+    fn look(command: &clap::Command, missing: &mut Vec<String>) {
+        for argument in command.get_arguments().filter(|argument| argument.get_help().is_none()) {
+            missing.push(format!("{} {}", command.get_name(), argument.get_id()));
+        }
+        for sub in command.get_subcommands() {
+            assert!(sub.get_about().is_some(), "{}", sub.get_name());
+            look(sub, missing);
+        }
+    }
+    let mut missing = Vec::new();
+    look(&dstack_vmmctl::command_line(), &mut missing);
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let world = World::new();
+    let id = world.vm("web");
+    for number in 0..5000 {
+        world.emulator.append_log(&id, "stdout", &format!("{number} {}", "x".repeat(100))).unwrap();
+    }
+    let mut child = world
+        .command(&["logs", "web", "-c", "stdout", "-n", "all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 10];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn colour_is_a_choice() {
+    let world = World::new();
+    world.vm("web");
+    let coloured = |arguments: &[&str]| world.run(arguments).contains('\x1b');
+    assert!(!coloured(&["ls"]));
+    assert!(coloured(&["ls", "--color", "always"]));
+    let output = world.command(&["ls"]).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").output().unwrap();
+    assert!(!output.stdout.contains(&0x1b));
+}
+
+#[test]
+fn watching_goes_on_until_it_is_ended() {
+    let world = World::new();
+    world.vm("web");
+    let mut child = world.command(&["ls", "--watch", "1", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    for _ in 0..2 {
+        let document: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(document["hosts"][0]["vms"][0]["name"], "web");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
