@@ -287,6 +287,7 @@ impl Builder {
             Some(keys) => keys.clone(),
             None => match std::fs::read_to_string(&file) {
                 Ok(text) => RootKeys::from_json(&text)?,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
                 Err(_) => {
                     let keys = RootKeys::random()?;
                     write_atomic(&file, keys.to_json().as_bytes()).map_err(unusable)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The call is served after this time.
+    /// The call is served after this time, by the clock of the machine.
     Latency(Duration),
     /// The call is not carried out and fails with these words (status 400, in the form of the call).
     Error(String),

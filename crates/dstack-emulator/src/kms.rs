@@ -10,6 +10,7 @@ mod derive;
 mod serve;
 
 use dstack_vmm_client::api::PublicKeyResponse;
+use dstack_vmm_client::env::EnvPublicKey;
 use ring::rand::SecureRandom as _;
 use secp256k1::SecretKey;
 use serde::{Deserialize, Serialize};
@@ -220,8 +221,7 @@ impl Kms {
     ///
     /// As for [`env_secret`](Self::env_secret).
     pub fn env_public_key(&self, app_id: &[u8]) -> Result<[u8; 32], KmsError> {
-        let secret = x25519_dalek::StaticSecret::from(self.env_secret(app_id)?);
-        Ok(x25519_dalek::PublicKey::from(&secret).to_bytes())
+        Ok(*EnvPublicKey::of_secret(&self.env_secret(app_id)?).as_bytes())
     }
 
     /// The answer of `GetAppEnvEncryptPubKey`, signed at `now` in seconds since the Unix epoch.

@@ -167,13 +167,24 @@ impl Seal {
         check_limits(&file.environment).map_err(|error| CliError::hinted(ExitCode::Usage, error))?;
         let key = fetch(context, &self.app_id, &self.trust).await?;
         let blob = seal(&file.environment, &key.key).map_err(|error| CliError::new(ExitCode::Usage, error))?;
-        let text = format!("{}\n", hex::encode(&blob));
-        match self.output {
-            Some(path) => {
-                atomic::write(&path, text.as_bytes(), atomic::Mode::Secret).map_err(CliError::unreachable)?;
-                context.progress.note(format_args!("sealed {} bytes into {}", blob.len(), path.display()));
-            }
-            None => context.out.text(&text)?,
+        let sealed = hex::encode(&blob);
+        if let Some(path) = &self.output {
+            atomic::write(path, format!("{sealed}\n").as_bytes(), atomic::Mode::Secret).map_err(CliError::unreachable)?;
+            context.progress.note(format_args!("sealed {} bytes into {}", blob.len(), path.display()));
+        }
+        if context.out.is_json() {
+            let document = serde_json::json!({
+                "schema": "dstack-vmmctl/env-seal/v1",
+                "app_id": self.app_id.to_string(),
+                "signer": key.signer.to_string(),
+                "signer_pinned": key.pinned,
+                "names": file.environment.names().collect::<Vec<_>>(),
+                "file": self.output.as_ref().map(|path| path.display().to_string()),
+                "encrypted_env": self.output.is_none().then_some(&sealed),
+            });
+            context.out.json(&document)?;
+        } else if self.output.is_none() {
+            context.out.line(&sealed)?;
         }
         Ok(ExitCode::Ok)
     }

@@ -3,17 +3,14 @@
 use std::time::Duration;
 
 use cli_support::{Align, Cell, CliError, ExitCode, Table};
-use dstack_vmm_client::api::{StatusRequest, VmInfo};
-use dstack_vmm_client::client::{Client, VmmApi};
+use dstack_vmm_client::api::VmInfo;
+use dstack_vmm_client::client::{Client, Listing, VmmApi, list_all};
 use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::context::{Context, Run};
 use crate::failure::from_client;
 use crate::hosts::Host;
-
-/// VMs a request: enough that a usual host takes one, little enough that a full one stays flat in memory.
-const PAGE: u32 = 200;
 
 /// Arguments of `ls`.
 #[derive(Debug, clap::Args)]
@@ -101,20 +98,8 @@ impl Ls {
     }
 
     async fn list(&self, host: &Client) -> dstack_vmm_client::Result<Vec<VmInfo>> {
-        let mut request = StatusRequest::default();
-        request.brief = true;
-        request.keyword = self.keyword.clone().unwrap_or_default();
-        request.page_size = PAGE;
-        let mut vms = Vec::new();
-        loop {
-            request.page += 1;
-            let answer = host.status(&request).await?;
-            let got = answer.vms.len();
-            vms.extend(answer.vms);
-            if got < PAGE as usize || vms.len() >= answer.total as usize {
-                return Ok(vms);
-            }
-        }
+        let listing = Listing::brief().keyword(self.keyword.clone().unwrap_or_default());
+        list_all(host, listing).await
     }
 
     fn show(&self, context: &mut Context, listed: &[Listed]) -> Result<(), CliError> {

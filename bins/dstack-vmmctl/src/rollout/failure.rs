@@ -10,8 +10,9 @@ use crate::failure::kind_of;
 pub(crate) fn from_deploy(error: DeployError) -> CliError {
     let kind = match &error {
         conflict if conflict.is_conflict() => ExitCode::Conflict,
-        DeployError::Vmm { source, .. } | DeployError::HalfDone { source, .. } => kind_of(source),
-        DeployError::Wait { source: WaitError::Call { .. }, .. } => ExitCode::Unreachable,
+        DeployError::Vmm { source, .. } => kind_of(source),
+        DeployError::HalfDone { source, .. } => kind_of(source),
+        DeployError::Wait { source, .. } if matches!(**source, WaitError::Call { .. }) => ExitCode::Unreachable,
         DeployError::Store(_) | DeployError::Policy { .. } => ExitCode::Unreachable,
         DeployError::Seal(_) => ExitCode::Usage,
         DeployError::Gone { .. } => ExitCode::Conflict,

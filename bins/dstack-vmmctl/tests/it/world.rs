@@ -102,8 +102,8 @@ impl World {
         let id = self.create(name, change);
         let booted = Condition::Booted;
         let client = self.client();
-        let wait = wait_for(&client, &id, &booted, &WaitOptions::default(), &mut |_| {});
-        self.block_on(wait).unwrap();
+        let options = WaitOptions::default();
+        self.block_on(wait_for(&client, &id, &booted, &options, &mut |_| {})).unwrap();
         id
     }
 

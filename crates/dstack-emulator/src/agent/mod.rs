@@ -34,6 +34,7 @@ use crate::kms::{AppSecrets, EMULATED_UNIT, Kms, KmsError, random_bytes, sha256}
 use compose::GuestCompose;
 use evidence::{Evidence, Measured};
 
+pub(crate) use serve::EXTERNAL_PORT;
 pub use serve::Sockets;
 pub use spec::GuestSpec;
 

@@ -1,6 +1,7 @@
 //! Where the agent listens: the app's sockets, and the surfaces on other listeners.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
@@ -8,12 +9,14 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use http::StatusCode;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
 use super::{GuestAgent, external};
 use crate::rpc::{Call, Mount, bytes_reply};
 
+/// The port of the external surface in a CVM (upstream `guest-agent/dstack.toml`).
+pub(crate) const EXTERNAL_PORT: u16 = 8090;
 /// The name of the app's socket.
 const DSTACK_SOCKET: &str = "dstack.sock";
 /// The name of the app's legacy socket.
@@ -73,7 +76,7 @@ impl GuestAgent {
     ///
     /// When a socket cannot be opened. The path of a Unix socket has at most 107 bytes on Linux.
     pub fn open_sockets(&self, directory: &Path) -> io::Result<Sockets> {
-        let mut sockets = Sockets { served: Vec::new() };
+        let mut sockets = Sockets { served: Vec::new(), published: Vec::new() };
         sockets.open(directory.join(DSTACK_SOCKET), self.dstack_router())?;
         sockets.open(directory.join(TAPPD_SOCKET), self.tappd_router())?;
         Ok(sockets)
@@ -84,12 +87,31 @@ impl GuestAgent {
 #[derive(Debug)]
 pub struct Sockets {
     served: Vec<(PathBuf, JoinHandle<()>)>,
+    published: Vec<JoinHandle<()>>,
 }
 
 impl Sockets {
     /// The paths of the sockets, `dstack.sock` first.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.served.iter().map(|(path, _)| path.as_path())
+    }
+
+    /// Serves the external surface of an agent at an address of this machine as well, as a published port does.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub fn publish(&mut self, agent: &GuestAgent, address: SocketAddr) -> io::Result<()> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let router = agent.external_router();
+        self.published.push(tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::warn!(%error, "a published port of the guest agent was closed");
+            }
+        }));
+        Ok(())
     }
 
     fn open(&mut self, path: PathBuf, router: Router) -> io::Result<()> {
@@ -112,6 +134,9 @@ impl Sockets {
 
 impl Drop for Sockets {
     fn drop(&mut self) {
+        for task in &self.published {
+            task.abort();
+        }
         for (path, task) in &self.served {
             task.abort();
             // Nobody is left to tell; the next guest removes the file before it listens.

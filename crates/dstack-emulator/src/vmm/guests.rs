@@ -1,5 +1,7 @@
 //! Guests: who they are, what they refuse to boot, and the agent that answers for them.
 
+use std::net::SocketAddr;
+
 use dstack_attestation::{Digest32, Id20};
 use dstack_vmm_client::DstackVersion;
 use dstack_vmm_client::api;
@@ -9,7 +11,7 @@ use dstack_vmm_client::ids::{AppId, InstanceId};
 use super::lifecycle::random_bytes;
 use super::machine::Machine;
 use super::node::Node;
-use crate::agent::{GuestAgent, GuestSpec, Sockets};
+use crate::agent::{EXTERNAL_PORT, GuestAgent, GuestSpec, Sockets};
 use crate::manifest::InstanceInfo;
 use crate::rpc::{Call, RpcError};
 use crate::settings::KmsSource;
@@ -104,9 +106,19 @@ impl Node {
         let agent = GuestAgent::boot(self.guest_spec(machine), &self.kms, self.clock.clone())
             .map_err(|error| error.to_string())?;
         let sockets = agent.open_sockets(&self.store.vm_dir(id));
-        let sockets = sockets
+        let mut sockets = sockets
             .inspect_err(|error| tracing::warn!(vm = id, %error, "the sockets of an app cannot be made"))
             .ok();
+        // The one port of a guest behind which something of the emulator answers.
+        let published = machine.manifest.port_map.iter();
+        for port in published.filter(|port| port.protocol == "tcp" && port.to == EXTERNAL_PORT) {
+            let address = port.address.parse().map(|ip: std::net::IpAddr| SocketAddr::new(ip, port.from));
+            if let (Some(sockets), Ok(address)) = (&mut sockets, address)
+                && let Err(error) = sockets.publish(&agent, address)
+            {
+                tracing::warn!(vm = id, %address, %error, "a port of the guest agent cannot be published");
+            }
+        }
         Ok(Guest { agent, _sockets: sockets })
     }
 

@@ -207,8 +207,9 @@ impl Tail {
     fn sent(&mut self, piece: Vec<u8>) -> Bytes {
         self.sent_ms = self.clock.now_ms();
         let piece = match &mut self.strip {
-            Some(strip) => strip.strip(&piece),
-            None => piece,
+            // Most logs hold no escapes, and some are very long.
+            Some(strip) if strip.concerns(&piece) => strip.strip(&piece),
+            _ => piece,
         };
         match String::from_utf8(piece) {
             Ok(text) => Bytes::from(text),
@@ -283,6 +284,11 @@ enum Escape {
 }
 
 impl Escapes {
+    /// Whether a piece is changed by it: it begins in an escape or contains one.
+    fn concerns(&self, bytes: &[u8]) -> bool {
+        !matches!(self.state, Escape::Text) || bytes.contains(&0x1b)
+    }
+
     fn strip(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len());
         for &byte in bytes {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use dstack_emulator::settings::PortRange;
 use dstack_vmm_client::DstackVersion;
 use serde_json::{Value, json};
 
-use crate::server::{COMPOSE, Rig, VERSIONS, profile};
+use crate::server::{COMPOSE, Rig, Sent, VERSIONS, profile, send};
 
 fn bodies(info: &Value, event: &str) -> Vec<String> {
     let events = info["events"].as_array().unwrap().iter();
@@ -217,7 +218,7 @@ async fn the_key_of_an_environment_opens_it() {
         let rig = Rig::new(version).await;
         let key = rig.ok("GetAppEnvEncryptPubKey", json!({ "app_id": "11".repeat(20) })).await;
         let secret = rig.emulator.kms().env_secret(&[0x11; 20]).unwrap();
-        let public = x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(secret));
+        let public = dstack_vmm_client::env::EnvPublicKey::of_secret(&secret);
         assert_eq!(key["public_key"], hex::encode(public.as_bytes()));
     }
 }
@@ -243,4 +244,30 @@ async fn many_vms_are_listed_by_the_page() {
     assert_eq!(page["vms"].as_array().unwrap().len(), 100);
     let found = rig.ok("Status", json!({ "keyword": "vm 4", "page": 2, "page_size": 100 })).await;
     assert_eq!((&found["total"], found["vms"].as_array().unwrap().len()), (&json!(111), 11));
+}
+
+#[tokio::test]
+async fn a_port_of_the_guest_agent_is_published() {
+    let rig = Rig::with(DstackVersion::V0_5, |builder| {
+        builder.configure(|settings| settings.port_ranges = vec![PortRange::new("tcp", 1, u16::MAX)])
+    })
+    .await;
+    // Free a moment ago, which is as good as a port of one's own gets.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let request = json!({
+        "name": "demo", "image": "dstack-0.5.11", "vcpu": 1, "memory": 1024, "disk_size": 5,
+        "compose_file": COMPOSE.replace("\"kms_enabled\": true", "\"kms_enabled\": true, \"public_logs\": true"),
+        "ports": [{ "protocol": "tcp", "host_address": "127.0.0.1", "host_port": free.port(), "vm_port": 8090 }],
+    });
+    let id = rig.ok("CreateVm", request).await["id"].as_str().unwrap().to_owned();
+    let url = format!("http://{free}");
+    assert!(tokio::net::TcpStream::connect(free).await.is_err(), "nothing listens before the guest is up");
+    rig.boot();
+    rig.info(&id).await;
+    let reply = send(&url, "GET", "/logs/web?text&bare&tail=1", &Sent::default()).await.unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(!reply.text().trim().is_empty());
+    rig.ok("StopVm", json!({ "id": id })).await;
+    rig.info(&id).await;
+    assert!(tokio::net::TcpStream::connect(free).await.is_err(), "and nothing after it was stopped");
 }

@@ -27,6 +27,9 @@ const HEARTBEAT: &str = "[vmm heartbeat]";
 /// Lines asked for first after a reconnect. Enough for a log that went on at hundreds of lines a second.
 const SHORT_TAIL: usize = 1024;
 
+/// The longest tail that is asked for while the place is not in a shorter one, before all of the file is.
+const LONG_TAIL: usize = 512 * 1024;
+
 /// How much of a chunk is split at once, which bounds the lines that wait.
 const BITE: usize = 16 * 1024;
 
@@ -571,7 +574,7 @@ impl Search {
             // What the server had was less than was asked for, so it was all of the file.
             (_, Place::Weak) if saw_all || self.ask == Ask::Everything => Decision::Resume { exact: false },
             (_, _) if saw_all || self.ask == Ask::Everything => Decision::StartOver,
-            (Ask::Tail(lines), _) if lines < REMEMBERED => Decision::Ask(Ask::Tail(REMEMBERED)),
+            (Ask::Tail(lines), _) if lines < LONG_TAIL => Decision::Ask(Ask::Tail(lines * 8)),
             (_, _) if knows_start => Decision::Ask(Ask::ByCount),
             (_, _) => Decision::Ask(Ask::Everything),
         }

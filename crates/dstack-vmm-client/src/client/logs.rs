@@ -129,7 +129,7 @@ pub enum LogEvent {
 pub type LogStream = Pin<Box<dyn Stream<Item = Result<LogEvent>> + Send>>;
 
 /// More lines than any live log has: the way to ask for all of it, since the server gives 10,000 to who asks for no number.
-const ALL_LINES: usize = 1_000_000_000;
+const ALL_LINES: u64 = 1_000_000_000_000;
 
 /// Path and query of a request for the last lines of a log.
 pub(super) fn query(request: &LogRequest, tail: Option<usize>) -> String {
@@ -138,7 +138,7 @@ pub(super) fn query(request: &LogRequest, tail: Option<usize>) -> String {
         percent_encoded(&request.id),
         request.follow,
         request.ansi,
-        tail.unwrap_or(ALL_LINES),
+        tail.map_or(ALL_LINES, |lines| lines as u64),
         request.channel.as_str()
     )
 }
@@ -169,7 +169,7 @@ mod tests {
         );
         assert_eq!(
             query(&LogRequest::new("x").ansi(true), None),
-            "/logs?id=x&follow=false&ansi=true&lines=1000000000&ch=serial"
+            "/logs?id=x&follow=false&ansi=true&lines=1000000000000&ch=serial"
         );
     }
 

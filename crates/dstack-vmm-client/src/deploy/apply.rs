@@ -216,6 +216,10 @@ impl<'a> Deployment<'a> {
         context.wait = self.options.wait;
         context.accept_data_loss = self.options.accept_data_loss;
         context.danger_accept_any_signer = self.options.danger_accept_any_signer;
+        if self.authorizer.is_some() && !desired.uses_kms() {
+            // Nothing has to be allowed; what once was may have to go.
+            context.policy = PolicyState::Managed { allowed: true };
+        }
         if let Some(authorizer) = self.authorizer.filter(|_| desired.uses_kms()) {
             let app_id = app_id_of(desired, &observed, &context);
             let asked = match app_id.parse::<AppId>() {

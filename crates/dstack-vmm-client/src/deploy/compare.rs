@@ -8,7 +8,7 @@ use super::observe::{Observed, networking_of};
 use super::plan::PlanContext;
 use super::project::{GpuSelection, PortSpec};
 use super::resolve::{Desired, DesiredEnv};
-use crate::api::{GpuConfig, GpuSpec, VmConfiguration};
+use crate::api::VmConfiguration;
 
 /// The name of what a change changes, as steps and the check afterwards call it.
 pub(super) fn field(change: &Change) -> &'static str {
@@ -142,17 +142,6 @@ pub(super) fn current_gpus(old: &VmConfiguration) -> GpuSelection {
         Some(gpus) if gpus.attach_mode == "all" => GpuSelection::All,
         Some(gpus) => GpuSelection::Listed(gpus.gpus.iter().map(|gpu| gpu.slot.clone()).collect()),
         None => GpuSelection::Listed(Vec::new()),
-    }
-}
-
-/// GPUs as the wire has them.
-pub(super) fn gpu_config(gpus: &GpuSelection) -> GpuConfig {
-    match gpus {
-        GpuSelection::All => GpuConfig { attach_mode: "all".to_owned(), ..GpuConfig::default() },
-        GpuSelection::Listed(slots) => GpuConfig {
-            attach_mode: "listed".to_owned(),
-            gpus: slots.iter().map(|slot| GpuSpec { slot: slot.clone() }).collect(),
-        },
     }
 }
 

@@ -151,10 +151,7 @@ impl History {
         let missing = || NoSuchVersion::Missing { wanted: wanted.to_string(), host: host.to_owned() };
         match wanted {
             VersionRef::Seq(seq) => self.of_host(host).find(|entry| entry.seq == *seq).ok_or_else(missing),
-            VersionRef::Previous => {
-                let current = self.of_host(host).next_back().ok_or_else(missing)?;
-                self.of_host(host).rev().find(|entry| entry.hash != current.hash).ok_or_else(missing)
-            }
+            VersionRef::Previous => self.previous(host, None),
             VersionRef::Hash(prefix) => {
                 let fits = |entry: &&Entry| entry.hash.to_string().starts_with(prefix.as_str());
                 let hashes: BTreeSet<ComposeHash> =
@@ -166,6 +163,18 @@ impl History {
                 self.of_host(host).rev().find(fits).ok_or_else(missing)
             }
         }
+    }
+
+    /// The newest version of a host that is another one than `running`, the compose hash that its VM has now. Without it the
+    /// newest version is taken to be what runs; it is not where an update was made and did not come up.
+    ///
+    /// # Errors
+    /// That there is none.
+    pub fn previous(&self, host: &str, running: Option<ComposeHash>) -> Result<&Entry, NoSuchVersion> {
+        let running = running.or_else(|| self.of_host(host).next_back().map(|entry| entry.hash));
+        self.of_host(host).rev().find(|entry| Some(entry.hash) != running).ok_or_else(|| {
+            NoSuchVersion::Missing { wanted: VersionRef::Previous.to_string(), host: host.to_owned() }
+        })
     }
 
     /// Hashes of an app that are needed: current on a host, still running there because a restart is due, or among the `keep`
@@ -350,6 +359,8 @@ pub(crate) mod tests {
         let h = history(vec![entry(1, "x", "a"), entry(2, "y", "c"), entry(3, "x", "b"), entry(4, "x", "b")]);
         assert_eq!(h.find("x", &VersionRef::Previous).unwrap().seq, 1);
         assert_eq!(h.find("x", &"#3".parse().unwrap()).unwrap().seq, 3);
+        // What runs was never recorded, because it did not come up.
+        assert_eq!(h.previous("x", Some(ComposeHash::of(b"new"))).unwrap().seq, 4);
         let b = ComposeHash::of(b"b").to_string();
         assert_eq!(h.find("x", &b[..6].parse().unwrap()).unwrap().seq, 4);
         let messages = [

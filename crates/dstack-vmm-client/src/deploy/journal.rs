@@ -6,7 +6,7 @@ use super::history::EnvRecord;
 use crate::app_compose::ComposeHash;
 
 /// What the `schema` field of a journal says.
-pub(crate) const SCHEMA: &str = "dstack-vmm-client/journal/v1";
+pub const SCHEMA: &str = "dstack-vmm-client/journal/v1";
 
 /// What a run had done and was about to do. There is none when the last run came to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,8 +52,8 @@ pub struct TakenPort {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Interest {
-    /// Name of the app.
-    pub name: String,
+    /// Name of the app, and the one it had in a run that was broken off.
+    pub names: Vec<String>,
     /// Ids that this directory or the caller knows.
     pub ids: Vec<String>,
 }
@@ -73,11 +73,13 @@ impl Interest {
             journal.and_then(|journal| journal.vm_id.as_deref()),
             vm,
         ];
-        Self { name: name.to_owned(), ids: ids.into_iter().flatten().map(str::to_owned).collect() }
+        let names = [Some(name), journal.map(|journal| journal.name.as_str())];
+        let owned = |texts: &[Option<&str>]| texts.iter().flatten().map(|text| (*text).to_owned()).collect();
+        Self { names: owned(&names), ids: owned(&ids) }
     }
 
     fn includes(&self, vm: &VmInfo) -> bool {
-        vm.name == self.name || self.ids.contains(&vm.id)
+        self.names.contains(&vm.name) || self.ids.contains(&vm.id)
     }
 }
 

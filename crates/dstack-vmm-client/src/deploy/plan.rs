@@ -132,11 +132,6 @@ impl Plan {
     pub fn is_nothing(&self) -> bool {
         self.kind == PlanKind::Nothing
     }
-
-    /// Whether the run has this step.
-    pub(crate) fn has(&self, wanted: impl Fn(&Step) -> bool) -> bool {
-        self.steps.iter().any(wanted)
-    }
 }
 
 /// Which VM to plan for.
@@ -161,7 +156,7 @@ pub enum PolicyState {
     Unknown,
     /// It is known here and this run can change it.
     Managed {
-        /// Whether it allows the hash for the app already.
+        /// Whether it allows the hash for the app already. Of no meaning for an app without a KMS.
         allowed: bool,
     },
 }
@@ -291,8 +286,9 @@ pub fn plan(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -
     plan
 }
 
-/// The app id that a plan is about: that of the VM, else that of a VM made now.
-pub(crate) fn app_id_of(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -> String {
+/// The app id that a plan is about: that of the VM, else that of a VM made now. It is what a policy has to be asked for before
+/// the plan is made.
+pub fn app_id_of(desired: &Desired, observed: &Observed, context: &PlanContext<'_>) -> String {
     match select(desired, observed, context).vm {
         Some(vm) => vm.app_id.clone(),
         None => desired.new_app_id().to_string(),
@@ -404,7 +400,7 @@ fn steps(
         steps.push(Step::WaitUp);
     }
     steps.push(Step::Record);
-    if desired.uses_kms() && context.policy != PolicyState::Unknown {
+    if context.policy != PolicyState::Unknown {
         steps.push(Step::Revoke);
     }
     steps

@@ -179,10 +179,7 @@ impl Lines {
                     );
                     for line in &hunk.lines {
                         if shown == MAX_DIFF_LINES {
-                            return self.push(
-                                LineKind::Plain,
-                                "      ... and more; the JSON has all of it",
-                            );
+                            return self.push(LineKind::Plain, "      ... and more; the JSON has all of it");
                         }
                         shown += 1;
                         let kind = match line.change.mark() {

@@ -1,11 +1,11 @@
 //! From what should run to the messages of the wire.
 
 use super::change::Change;
-use super::compare::{current_ports, gpu_config};
+use super::compare::current_ports;
 use super::observe::NodeFacts;
-use super::project::PortSpec;
+use super::project::{GpuSelection, PortSpec};
 use super::resolve::Desired;
-use crate::api::{NetworkingConfig, PortMapping, UpdateVmRequest, VmConfiguration};
+use crate::api::{GpuConfig, GpuSpec, NetworkingConfig, PortMapping, UpdateVmRequest, VmConfiguration};
 
 /// The request that makes the VM.
 pub(super) fn create(desired: &Desired, sealed: &[u8], start: bool) -> VmConfiguration {
@@ -105,4 +105,15 @@ fn ports(desired: &Desired, old: &VmConfiguration, node: &NodeFacts) -> Vec<Port
 
 fn network(mode: &str) -> NetworkingConfig {
     NetworkingConfig { mode: mode.to_owned(), ..NetworkingConfig::default() }
+}
+
+/// GPUs as the wire has them.
+fn gpu_config(gpus: &GpuSelection) -> GpuConfig {
+    match gpus {
+        GpuSelection::All => GpuConfig { attach_mode: "all".to_owned(), ..GpuConfig::default() },
+        GpuSelection::Listed(slots) => GpuConfig {
+            attach_mode: "listed".to_owned(),
+            gpus: slots.iter().map(|slot| GpuSpec { slot: slot.clone() }).collect(),
+        },
+    }
 }

@@ -40,7 +40,7 @@ pub(super) async fn remove(
         lock.clear_journal(deployment.host)?;
     }
     match (deployment.authorizer, vm.app_id.parse::<AppId>()) {
-        (Some(authorizer), Ok(app_id)) => revoke_unneeded(lock, authorizer, &app_id, 0).await,
+        (Some(authorizer), Ok(app_id)) => revoke_unneeded(lock, authorizer, &app_id, 0, None).await,
         _ => Ok(Vec::new()),
     }
 }

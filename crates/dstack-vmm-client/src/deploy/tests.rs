@@ -90,7 +90,7 @@ fn vm(id: &str, desired: &Desired) -> VmInfo {
 }
 
 fn add(host: &mut Observed, vms: impl IntoIterator<Item = VmInfo>) {
-    let interest = Interest { name: "web".to_owned(), ids: vec!["vm-1".to_owned()] };
+    let interest = Interest { names: vec!["web".to_owned()], ids: vec!["vm-1".to_owned()] };
     host.add_vms(&interest, vms);
 }
 
@@ -409,7 +409,7 @@ fn a_broken_off_run_is_gone_on_with() {
     assert_eq!(stuck.kind, PlanKind::Conflict);
 
     // A restart that was due is made up for.
-    let mut due = journal.clone();
+    let mut due = journal;
     (due.vm_id, due.known_ids, due.restart_due) = (Some("vm-1".to_owned()), None, true);
     let mut host = self::host("0.5.11");
     add(&mut host, [vm("vm-1", &desired)]);
@@ -435,7 +435,7 @@ fn a_plan_has_a_fingerprint_of_what_it_is_about() {
     assert_eq!(first, print(&|vm| vm.uptime = "3s".to_owned(), PolicyState::Unknown));
     let others: [&dyn Fn(&mut VmInfo); 3] =
         [&|vm| vm.status = "stopped".to_owned(), &|vm| vm.configuration.as_mut().unwrap().vcpu = 3, &|vm| {
-            vm.configuration.as_mut().unwrap().hugepages = true
+            vm.configuration.as_mut().unwrap().hugepages = true;
         }];
     for other in others {
         assert_ne!(first, print(other, PolicyState::Unknown));

@@ -24,6 +24,7 @@ mod seal;
 mod signature;
 mod signer;
 mod vars;
+mod x25519;
 
 pub use file::{EnvFile, EnvFileError, EnvFileProblem, EnvNote, EnvNoteKind};
 pub use limits::{

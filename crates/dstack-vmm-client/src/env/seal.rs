@@ -11,11 +11,11 @@ use dstack_check::{Hint, Hinted};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::limits::{EnvLimitError, check_limits};
 use super::vars::{EnvNameError, EnvVar, Environment};
+use super::x25519;
 use crate::ids::{ParseIdError, read_hex};
 
 const KEY_BYTES: usize = 32;
@@ -39,8 +39,7 @@ impl EnvPublicKey {
 
     /// The key that belongs to a secret.
     pub fn of_secret(secret: &[u8; KEY_BYTES]) -> Self {
-        let secret = StaticSecret::from(*secret);
-        Self(PublicKey::from(&secret).to_bytes())
+        Self(x25519::public_key(secret))
     }
 
     /// The bytes.
@@ -154,20 +153,16 @@ pub fn seal_with(
     nonce: [u8; NONCE_BYTES],
 ) -> Result<Vec<u8>, SealError> {
     check_limits(environment)?;
-    let secret = StaticSecret::from(*ephemeral_secret);
-    let shared = secret.diffie_hellman(&PublicKey::from(key.0));
-    if !shared.was_contributory() {
-        return Err(SealError::WeakKey { key: *key });
-    }
+    let shared = x25519::shared_secret(ephemeral_secret, &key.0).ok_or(SealError::WeakKey { key: *key })?;
     let mut text = plaintext(environment);
-    let cipher = cipher(shared.as_bytes()).ok_or(SealError::Cipher)?;
+    let cipher = cipher(&shared).ok_or(SealError::Cipher)?;
     // In place: the plaintext is gone when this returns, whatever it returns.
     let nonce_of = Nonce::assume_unique_for_key(nonce);
     let tag = cipher
         .seal_in_place_separate_tag(nonce_of, Aad::empty(), &mut text)
         .map_err(|_| SealError::Cipher)?;
     let mut blob = Vec::with_capacity(MIN_BLOB_BYTES + text.len());
-    blob.extend_from_slice(PublicKey::from(&secret).as_bytes());
+    blob.extend_from_slice(&x25519::public_key(ephemeral_secret));
     blob.extend_from_slice(&nonce);
     blob.extend_from_slice(&text);
     blob.extend_from_slice(tag.as_ref());
@@ -208,11 +203,8 @@ pub fn open_bytes(secret: &[u8; KEY_BYTES], blob: &[u8]) -> Result<Zeroizing<Vec
     let Some((sender, nonce, sealed)) = parts else {
         return Err(OpenError::TooShort { found: blob.len() });
     };
-    let shared = StaticSecret::from(*secret).diffie_hellman(&PublicKey::from(*sender));
-    if !shared.was_contributory() {
-        return Err(OpenError::WeakKey);
-    }
-    let cipher = cipher(shared.as_bytes()).ok_or(OpenError::NotForThisKey)?;
+    let shared = x25519::shared_secret(secret, sender).ok_or(OpenError::WeakKey)?;
+    let cipher = cipher(&shared).ok_or(OpenError::NotForThisKey)?;
     let mut text = Zeroizing::new(sealed.to_vec());
     let opened = cipher
         .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut text)

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dstack_check::Hinted;
+use dstack_vmm_client::app_compose::ComposeHash;
 use dstack_vmm_client::deploy::plan::PlanKind;
 use dstack_vmm_client::deploy::rollback::rollback;
 use dstack_vmm_client::deploy::store::Store;
@@ -51,10 +52,9 @@ impl Rig {
     }
 
     /// Hashes that the policy allows for the app, shortened.
-    fn allowed(&self, desired: &Desired, app_id: &str) -> Vec<String> {
+    fn allowed(&self, app_id: &str) -> Vec<String> {
         let text = std::fs::read_to_string(self.policy_path()).unwrap_or_else(|_| "{}".to_owned());
         let list = Allowlist::parse(&text).unwrap();
-        let _ = desired;
         list.hashes_of(&app_id.parse().unwrap()).iter().map(|hash| hash.short()).collect()
     }
 
@@ -124,7 +124,7 @@ async fn assert_settled(rig: &Rig, desired: &Desired, context: &str) {
     assert_eq!(&open(&ENV_SECRET, &configuration.encrypted_env).unwrap(), env, "{context}");
     assert_eq!((vm.status.as_str(), vm.boot_error.as_str()), ("running", ""), "{context}");
     assert_eq!(rig.vmm.state.lock().unwrap().made, 1, "{context}");
-    assert_eq!(rig.allowed(desired, &vm.app_id), [desired.hash().short()], "{context}");
+    assert_eq!(rig.allowed(&vm.app_id), [desired.hash().short()], "{context}");
     assert_eq!(rig.store.journal("tdx1").unwrap(), None, "{context}");
     let history = rig.store.history().unwrap();
     assert_eq!(history.current("tdx1").unwrap().hash, desired.hash(), "{context}");
@@ -235,7 +235,7 @@ async fn a_refusal_anywhere_leaves_nothing_stale() {
                 if !made {
                     let revoke_failed = rig.store.allowed().unwrap().values().flatten().count() > 0;
                     let app_id = wanted.new_app_id().to_string();
-                    let allowed = rig.allowed(wanted, &app_id);
+                    let allowed = rig.allowed(&app_id);
                     assert!(allowed.is_empty() || revoke_failed, "{context}: {allowed:?}");
                 } else if update && rig.store.journal("tdx1").unwrap().is_none() {
                     // Everything was put back.
@@ -288,7 +288,7 @@ async fn a_lost_reply_to_create_vm_is_looked_up_at_once() {
     rig.vmm.at_method("CreateVm", Fault::LostBefore);
     let error = rig.deploy(&app(1)).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot make the VM");
-    assert!(rig.allowed(&app(1), &app(1).new_app_id().to_string()).is_empty());
+    assert!(rig.allowed(&app(1).new_app_id().to_string()).is_empty());
     assert!(rig.store.journal("tdx1").unwrap().is_some());
 }
 
@@ -361,7 +361,7 @@ async fn an_update_that_fails_halfway_says_what_was_done() {
     let error = rig.deploy(&app(2)).await.unwrap_err();
     insta::assert_snapshot!(error.to_string());
     // The VM would boot the new app-compose now, so that it must stay allowed.
-    assert!(rig.allowed(&app(2), &rig.vmm.vm().app_id).contains(&app(2).hash().short()));
+    assert!(rig.allowed(&rig.vmm.vm().app_id).contains(&app(2).hash().short()));
     *rig.vmm.fails_halfway.lock().unwrap() = false;
     rig.deploy(&app(2)).await.unwrap();
     assert_settled(&rig, &app(2), "halfway").await;
@@ -376,19 +376,20 @@ async fn an_app_that_does_not_come_up_can_be_rolled_back() {
     assert!(matches!(&error, DeployError::Wait { .. }), "{error:?}");
     assert_eq!(error.to_string(), "the change of VM vm-1 was made, but it is not up");
     // The old hash stays allowed as long as the new one is not known to work.
-    assert_eq!(rig.allowed(&app(1), &rig.vmm.vm().app_id).len(), 2);
+    assert_eq!(rig.allowed(&rig.vmm.vm().app_id).len(), 2);
 
     *rig.vmm.boot_error.lock().unwrap() = None;
     let history = rig.store.history().unwrap();
-    // What failed was not recorded, so the version before it is the current one.
-    let entry = history.current("tdx1").unwrap();
-    let bytes = rig.store.compose(entry).unwrap();
+    // What failed was not recorded.
     let now = rig.vmm.vm().configuration;
+    let runs = ComposeHash::of(now.as_ref().unwrap().compose_file.as_bytes());
+    let entry = history.previous("tdx1", Some(runs)).unwrap();
+    let bytes = rig.store.compose(entry).unwrap();
     let back = rollback(entry, bytes, now.as_ref(), Some(true), 0).unwrap();
     let applied = rig.deploy(&back.desired).await.unwrap();
     assert_eq!((applied.hash, applied.booted), (app(1).hash(), Some(true)));
     let vm = rig.vmm.vm();
-    assert_eq!(rig.allowed(&app(1), &vm.app_id), [app(1).hash().short()]);
+    assert_eq!(rig.allowed(&vm.app_id), [app(1).hash().short()]);
     assert_eq!(vm.configuration.unwrap().image, "dstack-0.5.10");
 }
 
@@ -417,8 +418,7 @@ async fn back_and_forth() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_can_wait() {
     let mut rig = Rig::new("0.6.0");
-    rig.deploy(&plain("[kms]\nlegacy_signature = false")).await.unwrap();
-    let old = plain("[kms]\nlegacy_signature = false");
+    rig.deploy(&plain("[kms]")).await.unwrap();
     rig.options.restart = false;
     rig.vmm.changes();
     let new = plain("public_logs = true\n[kms]");
@@ -427,14 +427,14 @@ async fn a_restart_can_wait() {
     assert!(applied.version.unwrap().restart_pending);
     let app_id = rig.vmm.vm().app_id;
     // What runs is still the old version, and it may have to ask the KMS again.
-    assert_eq!(rig.allowed(&old, &app_id).len(), 2);
+    assert_eq!(rig.allowed(&app_id).len(), 2);
     assert_eq!(rig.deploy(&new).await.unwrap().kind, PlanKind::Nothing);
 
     rig.options.restart = true;
     let applied = rig.deploy(&new).await.unwrap();
     assert_eq!(rig.vmm.changes(), ["ShutdownVm", "StartVm"]);
     assert!(!applied.version.unwrap().restart_pending);
-    assert_eq!(rig.allowed(&new, &app_id), [new.hash().short()]);
+    assert_eq!(rig.allowed(&app_id), [new.hash().short()]);
     assert_eq!(rig.store.history().unwrap().entries.len(), 2);
 }
 
@@ -502,7 +502,7 @@ async fn the_end_of_an_app() {
     let lock = rig.store.lock().unwrap();
     let revoked = deployment.remove(&lock, &applied.vm_id, &|_| {}).await.unwrap();
     assert_eq!(revoked, [app(1).hash()]);
-    assert!(rig.allowed(&app(1), &applied.app_id).is_empty());
+    assert!(rig.allowed(&applied.app_id).is_empty());
     assert!(rig.store.history().unwrap().current("tdx1").is_none());
     assert!(matches!(deployment.remove(&lock, "vm-1", &|_| {}).await, Err(DeployError::Gone { .. })));
 }

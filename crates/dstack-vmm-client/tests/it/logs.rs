@@ -121,7 +121,7 @@ impl LogFile {
                 data[sent..].to_vec()
             };
             sent += new.len();
-            for piece in new.chunks(700) {
+            for piece in new.chunks(if new.len() > 1 << 20 { 60_000 } else { 700 }) {
                 let piece = &piece[..piece.len().min(*left)];
                 *left -= piece.len();
                 let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
@@ -249,13 +249,22 @@ async fn a_cut_in_the_middle_of_a_line_loses_and_doubles_nothing() {
 
 #[tokio::test]
 async fn the_search_grows_only_as_far_as_it_must() {
-    let log = LogFile::new(&numbered(0..20_000));
-    log.cut_after(100 * LINE);
-    let server = serve(&log).await;
-    let mut stream = open(&follower(&server, fast()), following());
-    let (lines, reconnects) = read(&mut stream, 20_000).await;
-    assert_eq!((lines, reconnects), (lines_of(&numbered(0..20_000)), vec![true]));
-    assert_eq!(log.tails(), ["1000000000", "1024", "8192", "1000000000"]);
+    let whole = "1000000000000";
+    for (lines, asked) in [
+        (1_000, &[whole, "1024"][..]),
+        (7_000, &[whole, "1024", "8192"]),
+        (20_000, &[whole, "1024", "8192", "65536"]),
+        (600_000, &[whole, "1024", "8192", "65536", "524288", whole]),
+    ] {
+        let text = numbered(0..lines);
+        let log = LogFile::new(&text);
+        log.cut_after(100 * LINE);
+        let server = serve(&log).await;
+        let mut stream = open(&follower(&server, fast()), following());
+        let (read, reconnects) = read(&mut stream, lines).await;
+        assert!(read == lines_of(&text) && reconnects == [true], "{lines} lines, {reconnects:?}");
+        assert_eq!(log.tails(), asked);
+    }
 }
 
 #[tokio::test]

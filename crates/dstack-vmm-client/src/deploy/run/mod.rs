@@ -128,7 +128,7 @@ impl<'r> Run<'r> {
             Step::Verify => self.verify().await,
             Step::WaitUp => self.wait_up().await,
             Step::Record => self.record(),
-            Step::Revoke => self.revoke().await,
+            Step::Revoke => self.revoke(None).await,
         }
     }
 
@@ -157,11 +157,19 @@ impl<'r> Run<'r> {
 
     /// Forgets this run: it left nothing on the host.
     async fn undo(&mut self) {
-        let cleared = self.lock.clear_journal(self.deployment.host);
-        let revoked = self.revoke().await;
-        if cleared.is_err() || revoked.is_err() {
+        // Without a note nobody would look after the policy, so the note goes last.
+        if self.put_policy_back().await && self.lock.clear_journal(self.deployment.host).is_err() {
+            self.note("the note of this run could not be removed; the next run does it");
+        }
+    }
+
+    /// Revokes what nobody but this run needs. Returns whether that went well.
+    async fn put_policy_back(&mut self) -> bool {
+        let revoked = self.revoke(Some(self.deployment.host)).await;
+        if revoked.is_err() {
             self.note("the policy may still allow the new hash; the next run looks after it");
         }
+        revoked.is_ok()
     }
 
     async fn seal_env(&mut self) -> Result<(), DeployError> {
@@ -205,11 +213,12 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    async fn revoke(&mut self) -> Result<(), DeployError> {
+    /// Revokes what nobody needs; with `leaving`, what the unfinished run of that host needs does not count.
+    async fn revoke(&mut self, leaving: Option<&str>) -> Result<(), DeployError> {
         let Some(authorizer) = self.deployment.authorizer else { return Ok(()) };
         let app_id = self.app_id()?;
         let keep = self.desired.keep_hashes;
-        let revoked = revoke_unneeded(self.lock, authorizer, &app_id, keep).await?;
+        let revoked = revoke_unneeded(self.lock, authorizer, &app_id, keep, leaving).await?;
         self.revoked.extend(revoked);
         Ok(())
     }
@@ -289,13 +298,15 @@ pub(in crate::deploy) async fn revoke_unneeded(
     authorizer: &dyn crate::deploy::authorize::Authorizer,
     app_id: &AppId,
     keep: u32,
+    leaving: Option<&str>,
 ) -> Result<Vec<ComposeHash>, DeployError> {
     let _turn = lock.policy_turn.lock().await;
     let name = app_id.to_string();
     let Some(ours) = lock.allowed()?.remove(&name) else { return Ok(Vec::new()) };
     let mut needed = lock.history()?.needed_hashes(&name, keep);
-    needed
-        .extend(lock.journals()?.iter().filter(|journal| journal.app_id == name).map(|journal| journal.hash));
+    let unfinished = lock.journals()?;
+    let of_others = unfinished.iter().filter(|journal| Some(journal.host.as_str()) != leaving);
+    needed.extend(of_others.filter(|journal| journal.app_id == name).map(|journal| journal.hash));
     let mut revoked = Vec::new();
     for hash in ours.difference(&needed) {
         authorizer.revoke(app_id, hash).await.map_err(|source| DeployError::Policy {

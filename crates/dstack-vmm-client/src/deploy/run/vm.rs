@@ -128,20 +128,9 @@ impl Run<'_> {
         }
         if reached {
             // It does not seem to have been made. The note stays in case it turns up later; the permission goes.
-            let revoked = self.revoke_without_journal().await;
-            if revoked.is_err() {
-                self.note("the policy may still allow the new hash; the next run looks after it");
-            }
+            self.put_policy_back().await;
         }
         Err(DeployError::Vmm { action: "make the VM", source: lost })
-    }
-
-    /// Revokes what nobody needs, this run included, and keeps the note.
-    async fn revoke_without_journal(&mut self) -> Result<(), DeployError> {
-        self.lock.clear_journal(self.deployment.host)?;
-        let revoked = self.revoke().await;
-        self.lock.write_journal(&self.journal)?;
-        revoked
     }
 
     pub(super) async fn update(&mut self) -> Result<(), DeployError> {
@@ -175,7 +164,7 @@ impl Run<'_> {
         }
         if done.is_empty() {
             // Nothing was changed: back to what was.
-            if self.plan.has(|step| *step == Step::Stop) && self.deployment.vmm.start_vm(&id).await.is_err() {
+            if self.plan.steps.contains(&Step::Stop) && self.deployment.vmm.start_vm(&id).await.is_err() {
                 self.note(format!("VM {id} was stopped for the change and could not be started again"));
                 return Err(DeployError::Vmm { action: "change the VM", source });
             }

@@ -37,7 +37,8 @@ async fn host(version: DstackVersion) -> Host {
         .await
         .unwrap();
     let endpoint = emulator.endpoint().parse().unwrap();
-    let client = Client::builder(endpoint).credentials(Credentials::bearer("token of the test")).build().unwrap();
+    let client =
+        Client::builder(endpoint).credentials(Credentials::bearer("token of the test")).build().unwrap();
     let mut options = DeployOptions::default();
     options.wait_options.shortest_pause = Duration::from_millis(5);
     options.wait_options.timeout = Duration::from_secs(30);
@@ -86,7 +87,9 @@ impl Host {
         assert_eq!((configuration.vcpu, configuration.memory), (desired.vcpu, desired.memory_mib));
         assert_eq!(Some(&configuration.user_config), desired.user_config.as_ref());
         assert_eq!(configuration.ports.len(), desired.ports.len());
-        assert_eq!((vm.status.as_str(), vm.boot_progress.as_str()), ("running", "done"));
+        assert_eq!(vm.status, "running");
+        // A second StartVm, after a lost reply to the first, makes the VMM forget how far the boot was.
+        assert!(["done", "running"].contains(&vm.boot_progress.as_str()), "{}", vm.boot_progress);
         let app_id: AppId = vm.app_id.parse().unwrap();
         let secret = self.emulator.kms().env_secret(app_id.as_bytes()).unwrap();
         let DesiredEnv::Set(env) = &desired.env else { panic!("an environment") };
@@ -117,7 +120,8 @@ async fn life_of_an_app(version: DstackVersion) {
     let configuration = host.vm(&made.vm_id).await.configuration.unwrap();
     assert_eq!((configuration.compose_file.as_str(), configuration.vcpu), (first.compose_text(), 1));
 
-    let deployment = Deployment::new("local", &host.client, &host.store, &host.options).authorizer(&host.policy);
+    let deployment =
+        Deployment::new("local", &host.client, &host.store, &host.options).authorizer(&host.policy);
     let lock = host.store.lock().unwrap();
     assert_eq!(deployment.remove(&lock, &made.vm_id, &|_| {}).await.unwrap(), [first.hash()]);
     assert!(host.client.info(&made.vm_id).await.unwrap().is_none());
