@@ -5,6 +5,7 @@ use std::time::Duration;
 use cli_support::{CliError, ExitCode, Step};
 use dstack_vmm_client::api::VmInfo;
 use dstack_vmm_client::client::{Condition, Progress, VmmApi, WaitError, WaitOptions, wait_for};
+use dstack_vmm_client::vm::VmStatus;
 
 use crate::failure::from_client;
 use crate::timeline::Live;
@@ -23,7 +24,14 @@ pub(crate) async fn until(
     let mut options = WaitOptions::default();
     options.timeout = limit;
     let mut live = Live::default();
-    let mut tell = |progress: &Progress| show(&live.tell(progress), step);
+    let goes_down = matches!(condition, Condition::Stopped | Condition::Gone | Condition::Status(VmStatus::Exited));
+    let mut tell = |progress: &Progress| {
+        // The first look at a VM tells of the boot that is behind it, too.
+        let of_a_boot = matches!(progress, Progress::Step { .. } | Progress::BootError { .. } | Progress::Event(_));
+        if !(goes_down && of_a_boot) {
+            show(&live.tell(progress), step);
+        }
+    };
     wait_for(host, id, condition, &options, &mut tell).await.map_err(from_wait)
 }
 

@@ -57,9 +57,9 @@ fn info_of_a_vm() {
 fn a_name_that_is_none_and_one_that_is_two() {
     let world = World::new();
     world.vm("web");
-    snapshot!("none", world.run(&["info", "wbe"]));
+    snapshot!("no_such_vm", world.run(&["info", "wbe"]));
     world.vm("web");
-    snapshot!("two", world.run(&["info", "web"]));
+    snapshot!("two_vms", world.run(&["info", "web"]));
 }
 
 #[test]
@@ -76,13 +76,13 @@ fn images_of_the_host_and_of_its_registry() {
 
 #[test]
 fn gpus_of_the_host() {
-    snapshot!("none", World::new().run(&["gpus"]));
+    snapshot!("no_gpus", World::new().run(&["gpus"]));
     let world = World::with(|builder| {
         builder.configure(|settings| {
             settings.gpu_enabled = true;
             settings.gpus = vec![Gpu::new("18:00.0", "10de:2335", "H200")];
         })
     });
-    snapshot!("some", world.run(&["gpus"]));
+    snapshot!("gpus", world.run(&["gpus"]));
     assert_eq!(world.json(&["gpus", "--json"])["gpus"][0]["slot"], "18:00.0");
 }

@@ -75,7 +75,7 @@ fn a_container_behind_a_published_port() {
     let id = world.vm_with("web", |vm| vm.ports = vec![port(host_port, 8090)]);
     let router = world.emulator.agent(&id).unwrap().external_router();
     world.runtime().spawn(async move { axum::serve(listener, router).await });
-    snapshot!("text", world.run(&["logs", "web", "-c", "container:dstack-web-1"]));
-    snapshot!("json", world.run(&["logs", "web", "-c", "container:dstack-web-1", "-n", "1", "--json"]));
+    snapshot!("container", world.run(&["logs", "web", "-c", "container:dstack-web-1"]));
+    snapshot!("container_json", world.run(&["logs", "web", "-c", "container:dstack-web-1", "-n", "1", "--json"]));
     snapshot!("no_such_container", world.run(&["logs", "web", "-c", "container:db"]));
 }

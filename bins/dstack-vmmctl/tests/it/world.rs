@@ -214,7 +214,13 @@ macro_rules! snapshot {
                 (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
                 (r"after \d+(\.\d+)?m?s", "after [time]"),
                 (r"127\.0\.0\.1:\d{5}", "127.0.0.1:[port]"),
-                (r"\b\d+s( |$)", "[up] "),
+                (r"(?m)\b\d+s( +|$)", "[up] "),
+                (r"Up [^)]*", "Up [time]"),
+                (r"\[ +\d+\.\d{3}\]", "[T]"),
+                (r"(?m)^  up +\d+ s$", "  up [time]"),
+                // What is seen between two looks depends on when they are.
+                (r"(?m)^(starting|stopping|shutting down|removing|waiting for) .*: (running|stopping|stopped|removing|exited)\n", ""),
+                (r"(?m)^( +boot +booting| +vm +exited|([a-z0-9]+  )?  \+T s  vm +(running|booting|stopping|exited))\n", ""),
             ],
         }, {
             insta::assert_snapshot!($($arguments)*);

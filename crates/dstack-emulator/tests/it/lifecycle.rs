@@ -264,7 +264,7 @@ async fn a_port_of_the_guest_agent_is_published() {
     assert!(tokio::net::TcpStream::connect(free).await.is_err(), "nothing listens before the guest is up");
     rig.boot();
     rig.info(&id).await;
-    let reply = send(&url, "GET", "/logs/web?text&bare&tail=1", &Sent::default()).await.unwrap();
+    let reply = send(&url, "GET", "/logs/dstack-web-1?text&bare&tail=1", &Sent::default()).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert!(!reply.text().trim().is_empty());
     rig.ok("StopVm", json!({ "id": id })).await;

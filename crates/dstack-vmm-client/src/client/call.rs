@@ -22,6 +22,9 @@ const AGENT: &str = concat!("dstack-vmm-client/", env!("CARGO_PKG_VERSION"));
 /// The first bytes of a body that an error shows.
 const EXCERPT: usize = 400;
 
+/// The longest body of an error that is read.
+const MAX_ERROR_BODY: usize = 64 * 1024;
+
 impl Client {
     /// Calls any method of the RPC.
     ///
@@ -288,4 +291,18 @@ pub(super) fn excerpt(body: &[u8]) -> String {
     // A body cut in the middle of a character would end in a replacement that the server never sent.
     let text = if cut { text.trim_end_matches('\u{fffd}') } else { &text };
     if cut { format!("{text}…") } else { text.to_owned() }
+}
+
+/// The beginning of a body; what is lost on the way is left out.
+pub(super) async fn beginning(mut body: Incoming) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            bytes.extend_from_slice(&data[..data.len().min(MAX_ERROR_BODY - bytes.len())]);
+        }
+        if bytes.len() >= MAX_ERROR_BODY {
+            break;
+        }
+    }
+    bytes
 }

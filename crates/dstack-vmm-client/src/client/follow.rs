@@ -12,10 +12,11 @@ use hyper::body::Incoming;
 use super::Client;
 use super::api_trait::VmmApi;
 use super::builder::RetryPolicy;
-use super::call::{excerpt, text, worth_repeating};
-use super::history::{Finder, History, Place, REMEMBERED};
+use super::call::{beginning, excerpt, text, worth_repeating};
+use super::history::{History, Place};
 use super::line_splitter::LineSplitter;
 use super::logs::{LogEvent, LogRequest, LogStream, query};
+use super::search::{Ask, Decision, Search};
 use crate::error::{Error, Result};
 
 /// The name of the call in errors.
@@ -24,17 +25,8 @@ const LOGS: &str = "logs";
 /// What the server sends once a minute into a log that is silent.
 const HEARTBEAT: &str = "[vmm heartbeat]";
 
-/// Lines asked for first after a reconnect. Enough for a log that went on at hundreds of lines a second.
-const SHORT_TAIL: usize = 1024;
-
-/// The longest tail that is asked for while the place is not in a shorter one, before all of the file is.
-const LONG_TAIL: usize = 512 * 1024;
-
 /// How much of a chunk is split at once, which bounds the lines that wait.
 const BITE: usize = 16 * 1024;
-
-/// Lines that wait while the place in the log is still being found, in bytes.
-const MAX_WAITING: usize = 2 * 1024 * 1024;
 
 /// Silence after which what is found counts as all of the tail, and after which nothing found does.
 const QUIET_FOUND: Duration = Duration::from_millis(250);
@@ -42,9 +34,6 @@ const QUIET_NOT_FOUND: Duration = Duration::from_secs(2);
 
 /// How long a connection must last to count as one that worked although it gave no line.
 const STEADY: Duration = Duration::from_secs(5);
-
-/// The longest body of an error that is read.
-const MAX_ERROR_BODY: usize = 64 * 1024;
 
 /// How logs are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,40 +78,6 @@ enum Mode {
     Give,
     /// They are compared with what was read before.
     Find(Box<Search>),
-}
-
-/// What was asked of the server to find the place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ask {
-    /// The last lines.
-    Tail(usize),
-    /// All of the live file, of which as many lines were read as are known.
-    ByCount,
-    /// All of the live file.
-    Everything,
-}
-
-struct Search {
-    finder: Finder,
-    ask: Ask,
-    /// The best place so far.
-    best: Place,
-    /// How many strong places there were.
-    strong: u32,
-    /// Lines after the best place, and their size.
-    waiting: VecDeque<(u64, String)>,
-    waiting_bytes: usize,
-}
-
-/// What to do once a search has seen what there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
-    /// Go on after the best place.
-    Resume { exact: bool },
-    /// Look in more of the log.
-    Ask(Ask),
-    /// The log has begun anew: read all of it.
-    StartOver,
 }
 
 struct Reader {
@@ -262,16 +217,13 @@ impl Reader {
             tokio::time::sleep(pauses.pause(self.attempts - 1)).await;
         }
         self.attempts += 1;
-        let ask = self.next_ask.unwrap_or(Ask::Tail(SHORT_TAIL));
+        let ask = self.next_ask.unwrap_or(Ask::FIRST);
         let tail = if self.start_over {
             None
         } else if self.history.is_empty() {
             self.request.tail
         } else {
-            match ask {
-                Ask::Tail(lines) => Some(lines),
-                Ask::ByCount | Ask::Everything => None,
-            }
+            ask.tail()
         };
         let body = match self.open(tail).await {
             Ok(body) => body,
@@ -292,14 +244,7 @@ impl Reader {
                 self.ready.push_back(LogEvent::Reconnected { exact: false });
             }
         } else {
-            self.mode = Mode::Find(Box::new(Search {
-                finder: self.history.finder(ask == Ask::ByCount),
-                ask,
-                best: Place::Elsewhere,
-                strong: 0,
-                waiting: VecDeque::new(),
-                waiting_bytes: 0,
-            }));
+            self.mode = Mode::Find(Box::new(Search::new(&self.history, ask)));
         }
         Ok(())
     }
@@ -523,74 +468,4 @@ impl Reader {
             }
         }
     }
-}
-
-impl Search {
-    fn look(&mut self, hash: u64, text: impl FnOnce() -> String) {
-        // What comes after the tail that was asked for is new, and cannot be the place.
-        let place = if self.is_full() { Place::Elsewhere } else { self.finder.push(hash) };
-        if place == Place::Strong {
-            self.strong += 1;
-        }
-        if place != Place::Elsewhere && self.best != Place::Certain {
-            // The later place is the likelier: it says that less was written meanwhile.
-            self.best = place;
-            self.waiting.clear();
-            self.waiting_bytes = 0;
-        } else if self.best != Place::Elsewhere {
-            let text = text();
-            self.waiting_bytes += text.len() + size_of::<(u64, String)>();
-            self.waiting.push_back((hash, text));
-        }
-    }
-
-    /// Whether the tail that was asked for has come.
-    fn is_full(&self) -> bool {
-        match self.ask {
-            Ask::Tail(lines) => self.finder.received() >= lines as u64,
-            Ask::ByCount | Ask::Everything => false,
-        }
-    }
-
-    /// Whether there is nothing more to wait for.
-    fn is_over(&self) -> bool {
-        matches!(self.best, Place::Certain | Place::Wrong)
-            || self.is_full()
-            || self.waiting_bytes > MAX_WAITING
-    }
-
-    fn decide(&self, saw_all: bool, knows_start: bool) -> Decision {
-        match (self.ask, self.best) {
-            (_, Place::Certain) => Decision::Resume { exact: true },
-            // Another file, or one that is shorter than what was read of it.
-            (Ask::ByCount, _) => Decision::Ask(Ask::Everything),
-            (_, Place::Strong) if self.strong == 1 => Decision::Resume { exact: true },
-            // The lines repeat themselves. The number of lines decides, where it is known; else more lines may.
-            (Ask::Tail(_), Place::Strong) if knows_start => Decision::Ask(Ask::ByCount),
-            (Ask::Tail(lines), Place::Strong) if lines < REMEMBERED && !saw_all => {
-                Decision::Ask(Ask::Tail(REMEMBERED))
-            }
-            (_, Place::Strong) => Decision::Resume { exact: false },
-            // What the server had was less than was asked for, so it was all of the file.
-            (_, Place::Weak) if saw_all || self.ask == Ask::Everything => Decision::Resume { exact: false },
-            (_, _) if saw_all || self.ask == Ask::Everything => Decision::StartOver,
-            (Ask::Tail(lines), _) if lines < LONG_TAIL => Decision::Ask(Ask::Tail(lines * 8)),
-            (_, _) if knows_start => Decision::Ask(Ask::ByCount),
-            (_, _) => Decision::Ask(Ask::Everything),
-        }
-    }
-}
-
-/// The beginning of a body; what is lost on the way is left out.
-async fn beginning(mut body: Incoming) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Ok(data) = frame.into_data() {
-            bytes.extend_from_slice(&data[..data.len().min(MAX_ERROR_BODY - bytes.len())]);
-        }
-        if bytes.len() >= MAX_ERROR_BODY {
-            break;
-        }
-    }
-    bytes
 }

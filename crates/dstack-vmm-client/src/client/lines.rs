@@ -11,15 +11,12 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::Client;
-use super::call::{excerpt, text};
+use super::call::{beginning, excerpt, text};
 use super::line_splitter::LineSplitter;
 use crate::error::{Error, Result};
 
 /// Lines of a text, in order, as they come.
 pub type LineStream = Pin<Box<dyn Stream<Item = Result<String>> + Send>>;
-
-/// The longest body of a refusal that is read.
-const MAX_REFUSAL: usize = 64 * 1024;
 
 impl Client {
     /// Asks for a text with `GET` and gives its lines as they come, for as long as the server goes on.
@@ -105,18 +102,4 @@ impl Reader {
             }
         }
     }
-}
-
-/// The beginning of a body; what is lost on the way is left out.
-async fn beginning(mut body: Incoming) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Ok(data) = frame.into_data() {
-            bytes.extend_from_slice(&data[..data.len().min(MAX_REFUSAL - bytes.len())]);
-        }
-        if bytes.len() >= MAX_REFUSAL {
-            break;
-        }
-    }
-    bytes
 }

@@ -28,6 +28,7 @@ mod line_splitter;
 mod lines;
 mod logs;
 mod pages;
+mod search;
 mod tls;
 mod vmm;
 mod wait;

@@ -250,8 +250,23 @@ impl<'a> Deployment<'a> {
         planned: &Plan,
         on_event: OnEvent<'_>,
     ) -> Result<Applied, DeployError> {
+        self.apply_fingerprint(lock, desired, &planned.fingerprint, on_event).await
+    }
+
+    /// As [`apply`](Self::apply), for a plan of which only the [fingerprint](Plan::fingerprint) was kept: one that was printed as
+    /// JSON, looked at and agreed to elsewhere.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn apply_fingerprint(
+        &self,
+        lock: &LockedStore,
+        desired: &Desired,
+        fingerprint: &str,
+        on_event: OnEvent<'_>,
+    ) -> Result<Applied, DeployError> {
         let (now, observed) = self.look(desired).await?;
-        if now.fingerprint != planned.fingerprint {
+        if now.fingerprint != fingerprint {
             return Err(DeployError::Outdated { host: self.host.to_owned(), now: Box::new(now) });
         }
         if now.kind == PlanKind::Conflict {

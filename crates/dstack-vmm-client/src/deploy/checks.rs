@@ -28,6 +28,9 @@ pub const DISK: CheckDef = check("deploy.disk", "the disk does not shrink");
 pub const CAPACITY: CheckDef = check("deploy.capacity", "the VM fits into the node's limits");
 /// The GPUs are there.
 pub const GPU: CheckDef = check("deploy.gpu", "the GPUs are there and free");
+/// The guest is told where KMS and gateway are.
+pub const SERVICES: CheckDef =
+    check("deploy.services", "the guest is told where its KMS and its gateway are");
 /// The environment reaches the app.
 pub const ENV: CheckDef = check("deploy.env", "the environment reaches the app");
 /// The key that the environment is sealed to will be checked.
@@ -58,6 +61,7 @@ pub const CHECKS: &[CheckDef] = &[
     DISK,
     CAPACITY,
     GPU,
+    SERVICES,
     ENV,
     ENV_SIGNER,
     USER_CONFIG,

@@ -34,6 +34,7 @@ pub(super) fn findings(
     findings.extend(bridge(desired, observed, old));
     findings.extend(resources(desired, observed, old));
     findings.extend(gpus(desired, observed, old));
+    findings.extend(services(desired, observed, old));
     findings.extend(env(desired, context, old, changes));
     findings.extend(user_config(desired, observed.version, old));
     findings.extend(data(desired, context, vm, changes));
@@ -320,6 +321,30 @@ fn gpus(desired: &Desired, observed: &Observed, old: Option<&VmConfiguration>) -
     }
 }
 
+/// URLs come from the project, else from the VM, else from the node. Where all are silent the guest has none.
+fn services(desired: &Desired, observed: &Observed, old: Option<&VmConfiguration>) -> Vec<Finding> {
+    let node_kms = observed.meta.kms.as_ref().map(|kms| kms.urls.as_slice()).unwrap_or_default();
+    let node_gateway =
+        observed.meta.gateway.as_ref().map(|gateway| gateway.urls.as_slice()).unwrap_or_default();
+    let kms = desired.kms_urls.as_deref().or(old.map(|old| old.kms_urls.as_slice())).unwrap_or_default();
+    let gateway =
+        desired.gateway_urls.as_deref().or(old.map(|old| old.gateway_urls.as_slice())).unwrap_or_default();
+    let mut findings = Vec::new();
+    let mut need = |used: bool, what: &str, section: &str, own: &[String], node: &[String]| {
+        if used && own.is_empty() && node.is_empty() {
+            findings.push(
+                checks::SERVICES
+                    .warn()
+                    .observed(format!("the app uses a {what}, and neither the project nor the node names one"))
+                    .fix(Fix::new(format!("write urls into [{section}] of the project, or cvm.{section}_urls into the node's vmm.toml"))),
+            );
+        }
+    };
+    need(desired.uses_kms(), "KMS", "kms", kms, node_kms);
+    need(desired.compose.fields().uses_gateway(), "gateway", "gateway", gateway, node_gateway);
+    findings
+}
+
 fn env(
     desired: &Desired,
     context: &PlanContext<'_>,
@@ -362,8 +387,12 @@ fn env(
         }
         DesiredEnv::Set(_) | DesiredEnv::Keep => {}
     }
-    if !desired.env_without_value.is_empty() {
-        let names = desired.env_without_value.join(", ");
+    // A new VM gets no values from anywhere else.
+    let no_values = old.is_none() && matches!(desired.env, DesiredEnv::Keep);
+    let without_value =
+        if no_values { &desired.compose.fields().allowed_envs } else { &desired.env_without_value };
+    if !without_value.is_empty() {
+        let names = without_value.join(", ");
         findings.push(checks::ENV.warn().observed(format!("allowed and without a value: {names}")));
     }
     for note in &desired.env_notes {

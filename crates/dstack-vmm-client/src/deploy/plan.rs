@@ -1,4 +1,8 @@
 //! The way from what runs to what should, before anything is done.
+//!
+//! As JSON a [`Plan`] is one object with the fields of the struct under their own names and [`SCHEMA`] as `schema`. Variants
+//! of [`Change`], [`Consequence`] and [`Step`] are objects with `kind` or `step`, in lower case with hyphens; diffs are lists
+//! of hunks; hashes are hex; fields may be added within a version of the schema, not renamed or removed.
 
 use std::collections::BTreeMap;
 

@@ -53,7 +53,8 @@ pub fn rollback(
     }
     let desired = Desired {
         name: entry.name.clone(),
-        app_id: None,
+        // The same app also where its VM is gone and a new one is made.
+        app_id: entry.app_id.parse().ok(),
         image: entry.image.clone(),
         vcpu: entry.vcpu,
         memory_mib: entry.memory_mib,

@@ -13,8 +13,8 @@ use super::resolve::{Desired, ProjectFiles, ResolveError};
 use super::rollback::rollback;
 use super::{PortRange, VersionRef};
 use crate::api::{
-    GetMetaResponse, GpuInfo, ImageInfo, ListGpusResponse, NetworkingMeta, PortMapping, ResourcesMeta,
-    VersionResponse, VmConfiguration, VmInfo,
+    GatewayMeta, GetMetaResponse, GpuInfo, ImageInfo, KmsMeta, ListGpusResponse, NetworkingMeta, PortMapping,
+    ResourcesMeta, VersionResponse, VmConfiguration, VmInfo,
 };
 use crate::env::EnvFile;
 
@@ -52,7 +52,15 @@ fn host(version: &str) -> Observed {
         max_allocable_memory_in_mb: 100_000,
         ..ResourcesMeta::default()
     };
-    let meta = GetMetaResponse { resources: Some(resources), ..GetMetaResponse::default() };
+    let url = |name: &str| vec![format!("https://{name}.example.com")];
+    let kms = KmsMeta { urls: url("kms"), ..KmsMeta::default() };
+    let gateway = GatewayMeta { urls: url("gateway"), ..GatewayMeta::default() };
+    let meta = GetMetaResponse {
+        resources: Some(resources),
+        kms: Some(kms),
+        gateway: Some(gateway),
+        ..GetMetaResponse::default()
+    };
     let image = ImageInfo { name: "dstack-0.5.11".to_owned(), ..ImageInfo::default() };
     let mut host = Observed::new(server, meta, vec![image]);
     host.port_mapping_enabled = true;
@@ -354,6 +362,13 @@ fn everything_worth_a_warning() {
     add(&mut plain_host, [vm("vm-1", &old)]);
     let port = desired("ports = [\"tcp:8080:80\"]");
     show("address of a new port", plan_with(&port, &plain_host, &recorded(&old), |_| {}));
+
+    let mut silent = host("0.5.11");
+    (silent.meta.kms, silent.meta.gateway) = (None, None);
+    show("no KMS, no gateway", plain(&desired("[kms]\n[gateway]"), &silent));
+
+    let names = desired("[env]\nnames = [\"TOKEN\"]");
+    show("a new VM without values", plain(&names, &host("0.5.11")));
 
     let any = |context: &mut PlanContext<'_>| context.danger_accept_any_signer = true;
     show(

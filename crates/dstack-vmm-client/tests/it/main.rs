@@ -1,6 +1,9 @@
 //! The one integration binary of the crate.
 
-#![allow(clippy::unwrap_used, reason = "clippy sees tests only in functions that are marked as such, not in what they call")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy sees tests only in functions that are marked as such, not in what they call"
+)]
 
 mod app_compose;
 mod client;

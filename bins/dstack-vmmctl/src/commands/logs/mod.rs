@@ -4,6 +4,7 @@ mod agent;
 
 use std::io::IsTerminal;
 use std::str::FromStr;
+use std::time::Duration;
 
 use cli_support::{CliError, ExitCode};
 use dstack_check::text::neutralise;
@@ -15,6 +16,9 @@ use crate::context::{Context, Run};
 use crate::failure::from_client;
 use crate::hosts::Host;
 use crate::vm_ref;
+
+/// How long a followed log is silent before its VM is looked at.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Arguments of `logs`.
 ///
@@ -110,7 +114,21 @@ impl Logs {
         }
         let mut printer = Printer::new(channel.as_str(), self.ansi, context);
         let mut events = host.client.logs(request);
-        while let Some(event) = events.next().await {
+        loop {
+            let next = if self.follow {
+                match tokio::time::timeout(SILENCE, events.next()).await {
+                    Ok(next) => next,
+                    // The VMM goes on with the log of a VM that was removed, and nothing ever comes.
+                    Err(_) if matches!(host.client.info(&vm.id).await, Ok(None)) => {
+                        context.progress.note(format_args!("the VM {} is gone", vm.id));
+                        return Ok(ExitCode::Ok);
+                    }
+                    Err(_) => continue,
+                }
+            } else {
+                events.next().await
+            };
+            let Some(event) = next else { break };
             match event {
                 Ok(LogEvent::Line(line)) => printer.line(&line, context)?,
                 Ok(LogEvent::Reconnected { exact: true }) => {
