@@ -20,7 +20,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
 use commands::{
-    compose, config, deploy, doctor, env, gpus, hosts as hosts_command, images, info, init, lifecycle, logs, ls, plan, rollback,
+    check, compose, config, deploy, doctor, env, gpus, hosts as hosts_command, images, info, init, lifecycle, logs, ls, plan, rollback,
     shell, update, wait,
 };
 use context::Context;
@@ -65,6 +65,8 @@ enum Command {
     Logs(logs::Logs),
     /// Wait until a VM has reached a state
     Wait(wait::Wait),
+    /// Check that the app which runs is the one that was deployed
+    Check(check::Check),
     /// Guest images of a host and of its registry
     Images(images::Images),
     /// GPUs of a host
@@ -105,6 +107,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Rm(command) => context.block_on(command),
         Command::Logs(command) => context.block_on(command),
         Command::Wait(command) => context.block_on(command),
+        Command::Check(command) => context.block_on(command),
         Command::Images(command) => context.block_on(command),
         Command::Gpus(command) => context.block_on(command),
         Command::Hosts(command) => context.block_on(command),

@@ -78,14 +78,16 @@ fn schema(schema: &serde_json::Value) -> Result<String, Failure> {
     Ok(format!("{}\n", serde_json::to_string_pretty(schema)?))
 }
 
-/// Every check of the project, by the crate that has it.
-const CHECKS: &[(&str, &str, &[CheckDef])] = &[
-    ("dstack-attestation", "What an app proves", dstack_attestation::APP_CHECKS),
-    ("dstack-vmm-client", "App-compose documents", dstack_vmm_client::app_compose::CHECKS),
-    ("dstack-vmm-client", "vmm.toml", dstack_vmm_client::config::CHECKS),
-    ("dstack-vmm-client", "Deployments", dstack_vmm_client::deploy::CHECKS),
-    ("dstack-vmmctl", "Hosts and environments", dstack_vmmctl::CHECKS),
-];
+/// Every check of the project: whose it is, what it is about, and the checks.
+fn checks() -> Vec<(&'static str, &'static str, Vec<CheckDef>)> {
+    vec![
+        ("dstack-attestation", "What an app proves", dstack_attestation::APP_CHECKS.to_vec()),
+        ("dstack-vmm-client", "App-compose documents", dstack_vmm_client::app_compose::CHECKS.to_vec()),
+        ("dstack-vmm-client", "vmm.toml", dstack_vmm_client::config::CHECKS.to_vec()),
+        ("dstack-vmm-client", "Deployments", dstack_vmm_client::deploy::checks::CHECKS.to_vec()),
+        ("dstack-vmmctl", "Hosts and environments", dstack_vmmctl::checks::all().collect()),
+    ]
+}
 
 /// The index of docs/checks.
 ///
@@ -99,9 +101,9 @@ fn index_of_checks() -> Result<String, Failure> {
     );
     let mut wrong = Vec::new();
     let mut known = std::collections::BTreeSet::new();
-    for (owner, title, checks) in CHECKS {
+    for (owner, title, checks) in checks() {
         let _ = write!(text, "\n## {title}\n\nFrom `{owner}`.\n\n| check | what is true when it passes |\n|---|---|\n");
-        for check in *checks {
+        for check in checks {
             if !known.insert(check.id) {
                 wrong.push(format!("{} is the id of two checks", check.id));
             }

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod check;
 pub(crate) mod compose;
 pub(crate) mod config;
 pub(crate) mod deploy;

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::connect::{Connector, Dial};
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
-use super::follow::FollowOptions;
+use super::follow_options::FollowOptions;
 use super::tls::{TlsOptions, certificates};
 use super::{Client, Inner};
 use crate::api::Method;

@@ -5,22 +5,19 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use futures_util::stream;
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::Client;
 use super::api_trait::VmmApi;
 use super::builder::RetryPolicy;
-use super::call::{beginning, excerpt, text, worth_repeating};
+use super::call::worth_repeating;
+use super::follow_options::FollowOptions;
 use super::history::{History, Place};
 use super::line_splitter::LineSplitter;
-use super::logs::{LogEvent, LogRequest, LogStream, query};
+use super::logs::{LOGS, LogEvent, LogRequest, LogStream};
 use super::search::{Ask, Decision, Search};
 use crate::error::{Error, Result};
-
-/// The name of the call in errors.
-const LOGS: &str = "logs";
 
 /// What the server sends once a minute into a log that is silent.
 const HEARTBEAT: &str = "[vmm heartbeat]";
@@ -34,34 +31,6 @@ const QUIET_NOT_FOUND: Duration = Duration::from_secs(2);
 
 /// How long a connection must last to count as one that worked although it gave no line.
 const STEADY: Duration = Duration::from_secs(5);
-
-/// How logs are followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FollowOptions {
-    /// The longest line in bytes; longer ones are cut and marked. 1 MiB.
-    pub max_line_bytes: usize,
-    /// Silence after which a connection counts as dead. 150 s: the server sends a sign of life every 60 s.
-    pub idle_timeout: Duration,
-    /// How long to try to reach the server again. 60 s.
-    pub give_up_after: Duration,
-    /// Pause before the second attempt to reconnect; it doubles each time. 50 ms.
-    pub first_pause: Duration,
-    /// The longest pause. 1 s.
-    pub longest_pause: Duration,
-}
-
-impl Default for FollowOptions {
-    fn default() -> Self {
-        Self {
-            max_line_bytes: 1024 * 1024,
-            idle_timeout: Duration::from_secs(150),
-            give_up_after: Duration::from_secs(60),
-            first_pause: Duration::from_millis(50),
-            longest_pause: Duration::from_secs(1),
-        }
-    }
-}
 
 /// The log of a VM as a stream.
 pub(super) fn stream(client: Client, request: LogRequest) -> LogStream {
@@ -191,7 +160,7 @@ impl Reader {
         let retry = self.client.inner.retry;
         let mut attempt = 0;
         loop {
-            match self.open(self.request.tail).await {
+            match self.client.open_log(&self.request, self.request.tail).await {
                 Ok(body) => {
                     self.body = Some(body);
                     self.connected_once = true;
@@ -225,7 +194,7 @@ impl Reader {
         } else {
             ask.tail()
         };
-        let body = match self.open(tail).await {
+        let body = match self.client.open_log(&self.request, tail).await {
             Ok(body) => body,
             Err(error) => return self.failed_again(error),
         };
@@ -247,47 +216,6 @@ impl Reader {
             self.mode = Mode::Find(Box::new(Search::new(&self.history, ask)));
         }
         Ok(())
-    }
-
-    /// Asks for the log and reads its head.
-    async fn open(&self, tail: Option<usize>) -> Result<Incoming> {
-        let path = query(&self.request, tail);
-        let request = self.client.request(http::Method::GET, &path, Bytes::new())?;
-        let limit = self.client.inner.timeout;
-        // A stream that goes on for ever is of no use to anybody after it.
-        let sending = self.client.send(request, !self.request.follow, LOGS);
-        let endpoint = || self.client.inner.endpoint.to_string();
-        let response = tokio::time::timeout(limit, sending).await.map_err(|_| Error::Timeout {
-            endpoint: endpoint(),
-            method: LOGS,
-            after: limit,
-        })??;
-        let (head, body) = response.into_parts();
-        let content_type = text(&head.headers, CONTENT_TYPE);
-        let html = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
-        if head.status.is_success() && !html {
-            return Ok(body);
-        }
-        let status = head.status.as_u16();
-        if status == 401 {
-            return Err(self.client.unauthorized(LOGS, text(&head.headers, WWW_AUTHENTICATE)));
-        }
-        let body = tokio::time::timeout(limit, beginning(body)).await.unwrap_or_default();
-        let plain = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/plain"));
-        if plain && (400..500).contains(&status) {
-            let message = excerpt(&body).trim().to_owned();
-            if status == 404 && message == "VM not found" {
-                return Err(Error::NoSuchVm { id: self.request.id.clone() });
-            }
-            return Err(Error::Api { endpoint: endpoint(), method: LOGS, status, message });
-        }
-        Err(Error::UnexpectedStatus {
-            endpoint: endpoint(),
-            method: LOGS,
-            status,
-            content_type,
-            excerpt: excerpt(&body),
-        })
     }
 
     /// The connection is gone. Followers connect again, others give up.

@@ -4,9 +4,15 @@ use std::fmt;
 use std::pin::Pin;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use futures_core::Stream;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use hyper::body::Incoming;
 
-use crate::error::Result;
+use super::Client;
+use super::call::{beginning, excerpt, text};
+
+use crate::error::{Error, Result};
 
 /// Which of a VM's outputs to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -127,6 +133,51 @@ pub enum LogEvent {
 
 /// Lines of a log, in order.
 pub type LogStream = Pin<Box<dyn Stream<Item = Result<LogEvent>> + Send>>;
+
+/// The name of the call in errors.
+pub(super) const LOGS: &str = "logs";
+
+impl Client {
+    /// Asks for the log and reads its head.
+    pub(super) async fn open_log(&self, request: &LogRequest, tail: Option<usize>) -> Result<Incoming> {
+        let get = self.request(http::Method::GET, &query(request, tail), Bytes::new())?;
+        let limit = self.inner.timeout;
+        // A stream that goes on for ever is of no use to anybody after it.
+        let sending = self.send(get, !request.follow, LOGS);
+        let endpoint = || self.inner.endpoint.to_string();
+        let response = tokio::time::timeout(limit, sending).await.map_err(|_| Error::Timeout {
+            endpoint: endpoint(),
+            method: LOGS,
+            after: limit,
+        })??;
+        let (head, body) = response.into_parts();
+        let content_type = text(&head.headers, CONTENT_TYPE);
+        let html = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
+        if head.status.is_success() && !html {
+            return Ok(body);
+        }
+        let status = head.status.as_u16();
+        if status == 401 {
+            return Err(self.unauthorized(LOGS, text(&head.headers, WWW_AUTHENTICATE)));
+        }
+        let body = tokio::time::timeout(limit, beginning(body)).await.unwrap_or_default();
+        let plain = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/plain"));
+        if plain && (400..500).contains(&status) {
+            let message = excerpt(&body).trim().to_owned();
+            if status == 404 && message == "VM not found" {
+                return Err(Error::NoSuchVm { id: request.id.clone() });
+            }
+            return Err(Error::Api { endpoint: endpoint(), method: LOGS, status, message });
+        }
+        Err(Error::UnexpectedStatus {
+            endpoint: endpoint(),
+            method: LOGS,
+            status,
+            content_type,
+            excerpt: excerpt(&body),
+        })
+    }
+}
 
 /// More lines than any live log has: the way to ask for all of it, since the server gives 10,000 to who asks for no number.
 const ALL_LINES: u64 = 1_000_000_000_000;
