@@ -12,8 +12,10 @@ use clap::Parser;
 use dstack_attestation::report_data::ReportData;
 use dstack_emulator::{BootProfile, Emulator};
 use dstack_vmm_client::DstackVersion;
-use dstack_vmm_client::client::{Client, VmmApi};
+use dstack_vmm_client::client::{Client, LogEvent, LogRequest, VmmApi};
 use dstack_vmm_client::deploy::project::{FILE_NAME, InitProject};
+
+use futures_util::StreamExt;
 
 use crate::process::Failure;
 
@@ -45,6 +47,9 @@ const EXAMPLE: &str = "hello-world";
 
 /// Time between two boot steps of the emulator: slow enough to be read, quick enough not to be waited for.
 const BOOT_STEP: Duration = Duration::from_millis(250);
+
+/// Silence after which a log counts as read.
+const QUIET: Duration = Duration::from_millis(700);
 
 /// A stage: where the VMM is and where the project lies.
 struct Stage {
@@ -89,9 +94,10 @@ impl Demo {
         let client = Client::new(stage.vmm.parse()?)?;
         let image = runtime.block_on(first_image(&client))?;
         stage.deploy(&image)?;
+        let vm = runtime.block_on(the_vm(&client))?;
+        stage.follow_log(runtime, &client, &vm)?;
 
         // A guest hands its quote to programs inside the CVM only. Here the demo plays such a program.
-        let vm = runtime.block_on(the_vm(&client))?;
         let agent = emulator.agent(&vm).ok_or("the emulator has no guest agent for the VM")?;
         let quote = serde_json::json!({
             "quote": hex(&agent.quote(ReportData::default())),
@@ -104,7 +110,10 @@ impl Demo {
             quote_file.as_os_str(),
             "--danger-accept-emulated".as_ref(),
         ])?;
-        heading(&format!("Done in {:.1} s. On a real host the same commands do the same:", started.elapsed().as_secs_f64()))?;
+        heading(&format!(
+            "Done in {:.1} s. On a real host the same commands do the same:",
+            started.elapsed().as_secs_f64()
+        ))?;
         real_host_commands()?;
         if self.keep {
             heading(&format!("The emulator goes on at {}; Ctrl-C ends it", stage.vmm))?;
@@ -125,6 +134,7 @@ impl Demo {
             None => runtime.block_on(first_image(&Client::new(url.parse()?)?))?,
         };
         stage.deploy(&image)?;
+        stage.succeed(&["logs".as_ref(), "--tail".as_ref(), "8".as_ref(), EXAMPLE.as_ref()])?;
         let code = stage.check(&[])?;
         heading(&format!(
             "The app goes on running. Its project lies in {}; this removes it:",
@@ -142,7 +152,8 @@ impl Stage {
         std::fs::create_dir_all(&self.project)?;
         std::fs::write(self.project.join("docker-compose.yaml"), example.compose)?;
         let mut project = InitProject::new(example.slug, image);
-        project.ports = example.ports.iter().map(|port| format!("{}:{}:{}", port.protocol, port.host, port.vm)).collect();
+        project.ports =
+            example.ports.iter().map(|port| format!("{}:{}:{}", port.protocol, port.host, port.vm)).collect();
         std::fs::write(self.project.join(FILE_NAME), project.to_toml())?;
 
         heading("A Compose file")?;
@@ -152,9 +163,30 @@ impl Stage {
         heading("becomes an app-compose, whose SHA-256 is the compose hash; this is what would happen")?;
         self.succeed(&["plan".as_ref()])?;
         heading("Do it, and wait until the app is up")?;
-        self.succeed(&["deploy".as_ref(), "--yes".as_ref()])?;
-        heading("The end of its serial log")?;
-        self.succeed(&["logs".as_ref(), "--lines".as_ref(), "8".as_ref(), EXAMPLE.as_ref()])
+        self.succeed(&["deploy".as_ref(), "--yes".as_ref()])
+    }
+
+    /// Follows the serial log from its last lines on, and interrupts it as a person would once nothing more comes.
+    fn follow_log(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        client: &Client,
+        vm: &str,
+    ) -> Result<(), Failure> {
+        heading("Follow its serial log")?;
+        line(&format!("$ dstack-vmmctl logs --follow --tail 8 {EXAMPLE}"))?;
+        let mut request = LogRequest::new(vm);
+        request.tail = Some(8);
+        request.follow = true;
+        let mut log = client.logs(request);
+        runtime.block_on(async {
+            while let Ok(Some(event)) = tokio::time::timeout(QUIET, log.next()).await {
+                if let LogEvent::Line(text) = event? {
+                    line(&text)?;
+                }
+            }
+            line("^C")
+        })
     }
 
     /// What the running app proves.
@@ -168,27 +200,38 @@ impl Stage {
 
     fn succeed(&self, arguments: &[&std::ffi::OsStr]) -> Result<(), Failure> {
         let code = self.type_command(arguments)?;
-        if code == cli_support::ExitCode::Ok { Ok(()) } else { Err(format!("it ended with code {}", code.code()).into()) }
+        if code == cli_support::ExitCode::Ok {
+            Ok(())
+        } else {
+            Err(format!("it ended with code {}", code.code()).into())
+        }
     }
 
     /// Shows a command of dstack-vmmctl as a person would type it, and runs it in this process.
     fn type_command(&self, arguments: &[&std::ffi::OsStr]) -> Result<cli_support::ExitCode, Failure> {
         let shown: Vec<String> = arguments.iter().map(|argument| short(Path::new(argument))).collect();
         line(&format!("$ dstack-vmmctl {}", shown.join(" ")))?;
-        let mut all: Vec<&std::ffi::OsStr> =
-            vec!["dstack-vmmctl".as_ref(), "--vmm".as_ref(), self.vmm.as_ref(), "--project".as_ref(), self.project.as_ref()];
+        let mut all: Vec<&std::ffi::OsStr> = vec![
+            "dstack-vmmctl".as_ref(),
+            "--vmm".as_ref(),
+            self.vmm.as_ref(),
+            "--project".as_ref(),
+            self.project.as_ref(),
+        ];
         if let Some(source) = &self.token_from {
             all.extend::<[&std::ffi::OsStr; 2]>(["--token-from".as_ref(), source.as_ref()]);
         }
         all.extend(arguments);
-        let cli = dstack_vmmctl::Cli::try_parse_from(all)?;
+        let cli = dstack_vmmctl::Cli::try_parse_from(all)
+            .map_err(|error| error.to_string().trim_start_matches("error: ").to_owned())?;
         dstack_vmmctl::run(cli).map_err(|error| error.render(false).into())
     }
 }
 
 /// A path as a person would have typed it from the project's folder.
 fn short(path: &Path) -> String {
-    let name = if path.is_absolute() { path.file_name().unwrap_or(path.as_os_str()) } else { path.as_os_str() };
+    let name =
+        if path.is_absolute() { path.file_name().unwrap_or(path.as_os_str()) } else { path.as_os_str() };
     name.to_string_lossy().into_owned()
 }
 

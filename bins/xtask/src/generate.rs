@@ -69,8 +69,14 @@ fn all() -> Result<Vec<Generated>, Failure> {
             path: "docs/cli/dstack-emulator.md",
             text: reference("dstack-emulator", dstack_emulator_cli::command_line()),
         },
-        Generated { path: "schemas/report-v1.json", text: schema(&dstack_check::render::json::report_schema())? },
-        Generated { path: "schemas/report-set-v1.json", text: schema(&dstack_check::render::json::set_schema())? },
+        Generated {
+            path: "schemas/report-v1.json",
+            text: schema(&dstack_check::render::json::report_schema())?,
+        },
+        Generated {
+            path: "schemas/report-set-v1.json",
+            text: schema(&dstack_check::render::json::set_schema())?,
+        },
     ])
 }
 
@@ -102,7 +108,10 @@ fn index_of_checks() -> Result<String, Failure> {
     let mut wrong = Vec::new();
     let mut known = std::collections::BTreeSet::new();
     for (owner, title, checks) in checks() {
-        let _ = write!(text, "\n## {title}\n\nFrom `{owner}`.\n\n| check | what is true when it passes |\n|---|---|\n");
+        let _ = write!(
+            text,
+            "\n## {title}\n\nFrom `{owner}`.\n\n| check | what is true when it passes |\n|---|---|\n"
+        );
         for check in checks {
             if !known.insert(check.id) {
                 wrong.push(format!("{} is the id of two checks", check.id));
@@ -126,7 +135,8 @@ fn index_of_checks() -> Result<String, Failure> {
 
 /// The help of a program and of all its commands as one Markdown page.
 fn reference(name: &str, command: clap::Command) -> String {
-    let mut command = command.disable_help_subcommand(true).term_width(96).mut_args(|arg| arg.hide_env_values(true));
+    let mut command =
+        command.disable_help_subcommand(true).term_width(96).mut_args(|arg| arg.hide_env_values(true));
     command.build();
     let mut text = format!(
         "# `{name}`\n\nWhat `--help` prints, for the program and for each of its commands. Written by `cargo xtask gen`.\n"

@@ -29,7 +29,15 @@ pub(crate) fn all(layers: &mut Layers) {
 
 fn licences() -> Result<(), Failure> {
     if cargo(["deny", "--version"]).output().is_ok_and(|output| output.status.success()) {
-        run(&mut cargo(["deny", "--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
+        run(&mut cargo([
+            "deny",
+            "--all-features",
+            "check",
+            "--hide-inclusion-graph",
+            "bans",
+            "licenses",
+            "sources",
+        ]))
     } else {
         say("cargo-deny is not installed: licences and sources were not checked");
         Ok(())

@@ -14,13 +14,8 @@ pub(crate) struct Test {
 }
 
 /// The crates that are published. The binaries' packages are not, yet.
-const PUBLISHED: &[&str] = &[
-    "dstack-check",
-    "dstack-vmm-client",
-    "dstack-attestation",
-    "dstack-emulator",
-    "dstack-examples",
-];
+const PUBLISHED: &[&str] =
+    &["dstack-check", "dstack-vmm-client", "dstack-attestation", "dstack-emulator", "dstack-examples"];
 
 /// Crates in the tree of the VMM client: without features, and with the default ones.
 const PURE_TREE_BELOW: usize = 40;
@@ -32,7 +27,9 @@ impl Test {
         layers.run("tests", || {
             run(&mut cargo(["nextest", "run", "--workspace", "--all-features", "--profile", "ci"]))
         });
-        layers.run("doc tests", || run(&mut cargo(["test", "--workspace", "--all-features", "--doc", "--quiet"])));
+        layers.run("doc tests", || {
+            run(&mut cargo(["test", "--workspace", "--all-features", "--doc", "--quiet"]))
+        });
         if !self.quick {
             layers.run("pure half without IO", pure_half);
             layers.run("size of the dependency tree", dependency_tree);
@@ -43,7 +40,9 @@ impl Test {
             layers.run("generated files", generate::check);
             layers.run("API documentation", || doc::build(false));
             layers.run("packages", packages);
-            layers.run("demo", || run(&mut cargo(["run", "--quiet", "--package", "xtask", "--", "demo", "--once"])));
+            layers.run("demo", || {
+                run(&mut cargo(["run", "--quiet", "--package", "xtask", "--", "demo", "--once"]))
+            });
         }
         layers.finish()?;
         Ok(ExitCode::SUCCESS)

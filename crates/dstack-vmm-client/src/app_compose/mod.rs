@@ -28,7 +28,7 @@ mod lint;
 mod parse;
 mod schema;
 mod size;
-mod syntax;
+pub(crate) mod syntax;
 
 pub use builder::{AppComposeBuilder, BuildError};
 pub use document::{AppComposeDocument, ComposeError};

@@ -10,14 +10,14 @@ const MAX_DEPTH: usize = 128;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Its bytes in the text.
-    pub(super) span: Range<usize>,
-    pub(super) kind: Kind,
+    pub(crate) span: Range<usize>,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Null,
     Bool(bool),
     Number,
@@ -28,15 +28,15 @@ pub(super) enum Kind {
 
 /// One name and value of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Member {
-    pub(super) key: String,
-    pub(super) key_span: Range<usize>,
-    pub(super) value: Node,
+pub(crate) struct Member {
+    pub(crate) key: String,
+    pub(crate) key_span: Range<usize>,
+    pub(crate) value: Node,
 }
 
 impl Node {
     /// The members of an object; none for other values.
-    pub(super) fn members(&self) -> &[Member] {
+    pub(crate) fn members(&self) -> &[Member] {
         match &self.kind {
             Kind::Object(members) => members,
             _ => &[],
@@ -44,7 +44,7 @@ impl Node {
     }
 
     /// The elements of an array; none for other values.
-    pub(super) fn elements(&self) -> &[Self] {
+    pub(crate) fn elements(&self) -> &[Self] {
         match &self.kind {
             Kind::Array(elements) => elements,
             _ => &[],
@@ -52,11 +52,11 @@ impl Node {
     }
 
     /// The last member with this name, which is the one that lenient readers use.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.members().iter().rev().find(|member| member.key == key).map(|member| &member.value)
     }
 
-    pub(super) fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         match &self.kind {
             Kind::String(text) => Some(text),
             _ => None,
@@ -77,7 +77,7 @@ impl Node {
 }
 
 /// Reads a text. `None` where it is no JSON.
-pub(super) fn parse(text: &str) -> Option<Node> {
+pub(crate) fn parse(text: &str) -> Option<Node> {
     let mut reader = Reader { text, at: 0 };
     let node = reader.value(0)?;
     reader.space();

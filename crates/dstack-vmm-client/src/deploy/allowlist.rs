@@ -1,12 +1,13 @@
 //! The allow-list file of upstream's auth-simple and dstack-auth, as a document.
 //!
-//! `{"apps": {"<app id>": {"composeHashes": [...], "devices": [...], "allowAnyDevice": bool}}, ...}`. Both read the file anew for each
-//! question and compare hex without regard to case and to `0x`. Everything that is not asked to change stays: fields
-//! nobody here knows, the order, the indentation.
+//! `{"apps": {"<app id>": {"composeHashes": [...], "devices": [...], "allowAnyDevice": bool}}, ...}`. Both read the file anew for
+//! each question and compare hex without regard to case and to `0x`. Edits are made in the text itself: what is not asked to
+//! change stays byte for byte, fields nobody here knows included.
 
-use serde_json::{Map, Value, json};
+use std::ops::Range;
 
 use crate::app_compose::ComposeHash;
+use crate::app_compose::syntax::{self, Kind, Member, Node};
 use crate::ids::AppId;
 
 /// Why a text is no allow-list.
@@ -27,17 +28,19 @@ pub enum AllowlistError {
 }
 
 /// An allow-list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowlist {
-    root: Map<String, Value>,
-    indent: String,
-    ends_with_newline: bool,
+    text: String,
+    root: Node,
+    /// White space of one level; empty for a text on one line.
+    unit: String,
 }
 
 impl Default for Allowlist {
     /// An allow-list that allows nothing.
     fn default() -> Self {
-        Self { root: Map::new(), indent: "  ".to_owned(), ends_with_newline: true }
+        let root = Node { span: 0..2, kind: Kind::Object(Vec::new()) };
+        Self { text: "{}\n".to_owned(), root, unit: "  ".to_owned() }
     }
 }
 
@@ -47,54 +50,41 @@ impl Allowlist {
     /// # Errors
     /// When it is no JSON, or `apps` is not what both servers read.
     pub fn parse(text: &str) -> Result<Self, AllowlistError> {
-        let root: Value = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))?;
-        let Value::Object(root) = root else { return Err(shape("the whole", "an object")) };
-        if let Some(apps) = root.get("apps") {
-            let apps = apps.as_object().ok_or_else(|| shape("apps", "an object"))?;
-            for (id, app) in apps {
-                let path = format!("apps.{id}");
-                let app = app.as_object().ok_or_else(|| shape(&path, "an object"))?;
-                if let Some(hashes) = app.get("composeHashes") {
-                    let path = format!("{path}.composeHashes");
-                    let hashes = hashes.as_array().ok_or_else(|| shape(&path, "a list"))?;
-                    if !hashes.iter().all(Value::is_string) {
-                        return Err(shape(&path, "a list of strings"));
-                    }
-                }
-            }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // The strict reader has the better words for what is wrong.
+        serde_json::from_str::<serde::de::IgnoredAny>(text)?;
+        let root = syntax::parse(text).ok_or_else(|| shape("the whole", "JSON"))?;
+        if !matches!(root.kind, Kind::Object(_)) {
+            return Err(shape("the whole", "an object"));
         }
-        let indented = text.lines().skip(1).find(|line| !line.trim().is_empty());
-        let indent = indented.map_or("", |line| &line[..line.len() - line.trim_start().len()]).to_owned();
-        Ok(Self { root, indent, ends_with_newline: text.ends_with('\n') })
+        if let Some(apps) = root.get("apps") {
+            check_apps(apps)?;
+        }
+        let indented =
+            text.lines().skip(1).find(|line| !line.trim().is_empty() && line.starts_with([' ', '\t']));
+        let unit = match indented {
+            Some(line) => line[..line.len() - line.trim_start().len()].to_owned(),
+            // Nothing shows how the owner would have it.
+            None if root.members().is_empty() => "  ".to_owned(),
+            None => String::new(),
+        };
+        Ok(Self { text: text.to_owned(), root, unit })
     }
 
-    /// The text, indented as the one that was read.
+    /// The text.
     pub fn to_text(&self) -> String {
-        let mut bytes = Vec::new();
-        // A map of JSON values always has a JSON form, and a Vec takes every byte.
-        if self.indent.is_empty() {
-            bytes = serde_json::to_vec(&self.root).unwrap_or_default();
-        } else {
-            let layout = serde_json::ser::PrettyFormatter::with_indent(self.indent.as_bytes());
-            let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, layout);
-            let _ = serde::Serialize::serialize(&self.root, &mut serializer);
-        }
-        let mut text = String::from_utf8(bytes).unwrap_or_default();
-        if self.ends_with_newline {
-            text.push('\n');
-        }
-        text
+        self.text.clone()
     }
 
     /// Whether the hash is in the app's list. The servers ask more: image, device, and for auth-simple the state of the TCB.
     pub fn is_allowed(&self, app_id: &AppId, hash: &ComposeHash) -> bool {
-        self.app_key(app_id).is_some_and(|key| self.hashes(&key).iter().any(|text| is_hash(text, hash)))
+        self.apps_of(app_id).any(|app| hashes(&app.value).any(|node| is_hash(node, hash)))
     }
 
     /// The hashes of an app that can be read as such.
     pub fn hashes_of(&self, app_id: &AppId) -> Vec<ComposeHash> {
-        let Some(key) = self.app_key(app_id) else { return Vec::new() };
-        self.hashes(&key).iter().filter_map(|text| text.parse().ok()).collect()
+        let texts = self.apps_of(app_id).flat_map(|app| hashes(&app.value)).filter_map(Node::as_str);
+        texts.filter_map(|text| text.parse().ok()).collect()
     }
 
     /// Puts the hash into the app's list. Returns whether it was not there yet. A new app may run on any device.
@@ -102,63 +92,207 @@ impl Allowlist {
         if self.is_allowed(app_id, hash) {
             return false;
         }
-        let key = self.app_key(app_id).unwrap_or_else(|| match self.apps().keys().next() {
-            Some(style) if style.starts_with("0x") => format!("0x{app_id}"),
-            _ => app_id.to_string(),
-        });
-        let apps = self.root.entry("apps").or_insert_with(|| json!({}));
-        let Some(apps) = apps.as_object_mut() else { return false };
-        let app = apps.entry(key).or_insert_with(new_app);
-        let Some(app) = app.as_object_mut() else { return false };
-        let hashes = app.entry("composeHashes").or_insert_with(|| json!([]));
-        let Some(hashes) = hashes.as_array_mut() else { return false };
-        let prefixed = hashes.iter().filter_map(Value::as_str).any(|text| text.starts_with("0x"));
-        hashes.push(Value::from(if prefixed { format!("0x{hash}") } else { hash.to_string() }));
-        true
+        let (at, inserted) = match self.apps_of(app_id).next() {
+            Some(app) => match app.value.get("composeHashes") {
+                Some(list) => {
+                    let prefixed =
+                        list.elements().iter().filter_map(Node::as_str).any(|text| text.starts_with("0x"));
+                    let item = if prefixed { format!("\"0x{hash}\"") } else { format!("\"{hash}\"") };
+                    let spans = list.elements().iter().map(|element| element.span.clone());
+                    self.insertion(&list.span, spans, |_| item)
+                }
+                None => self.member(&app.value, "composeHashes", |unit, indent| list_of(hash, unit, indent)),
+            },
+            None => {
+                let style = self.root.get("apps").and_then(|apps| apps.members().first());
+                let prefix = if style.is_some_and(|first| first.key.starts_with("0x")) { "0x" } else { "" };
+                let key = format!("{prefix}{app_id}");
+                match self.root.get("apps") {
+                    Some(apps) => self.member(apps, &key, |unit, indent| new_app(hash, unit, indent)),
+                    None => self.member(&self.root, "apps", |unit, indent| {
+                        let inner = format!("{indent}{unit}");
+                        object(&[(key.as_str(), new_app(hash, unit, &inner))], unit, indent)
+                    }),
+                }
+            }
+        };
+        self.replace(at, &inserted)
     }
 
     /// Takes the hash out of the app's list. Returns whether it was there. An app that has nothing left but what
     /// [`allow`](Self::allow) gave it is taken out, too.
     pub fn revoke(&mut self, app_id: &AppId, hash: &ComposeHash) -> bool {
-        let Some(key) = self.app_key(app_id) else { return false };
-        let Some(apps) = self.root.get_mut("apps").and_then(Value::as_object_mut) else { return false };
-        let Some(hashes) =
-            apps.get_mut(&key).and_then(|app| app.get_mut("composeHashes")).and_then(Value::as_array_mut)
-        else {
-            return false;
-        };
-        let before = hashes.len();
-        hashes.retain(|text| !text.as_str().is_some_and(|text| is_hash(text, hash)));
-        let removed = hashes.len() < before;
-        if removed && apps.get(&key) == Some(&new_app()) {
-            // In order: what follows must not move up into its place.
-            *apps = std::mem::take(apps).into_iter().filter(|(id, _)| *id != key).collect();
+        let mut removed = false;
+        while let Some((list, at)) = self.find(app_id, hash) {
+            let spans: Vec<Range<usize>> =
+                list.elements().iter().map(|element| element.span.clone()).collect();
+            let cut = removal(&list.span, &spans, at);
+            if !self.replace(cut, "") {
+                break;
+            }
+            removed = true;
+        }
+        if removed {
+            self.drop_bare(app_id);
         }
         removed
     }
 
-    fn apps(&self) -> &Map<String, Value> {
-        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-        self.root.get("apps").and_then(Value::as_object).unwrap_or(&NONE)
+    /// Takes out entries of the app that have nothing left.
+    fn drop_bare(&mut self, app_id: &AppId) {
+        while let Some(apps) = self.root.get("apps") {
+            let is_bare = |app: &Member| app.key.parse() == Ok(*app_id) && is_new(&app.value, &self.text);
+            let Some(at) = apps.members().iter().position(is_bare) else { return };
+            let spans: Vec<Range<usize>> =
+                apps.members().iter().map(|member| member.key_span.start..member.value.span.end).collect();
+            let cut = removal(&apps.span, &spans, at);
+            if !self.replace(cut, "") {
+                return;
+            }
+        }
     }
 
-    /// The key of the app as it is written in the file.
-    fn app_key(&self, app_id: &AppId) -> Option<String> {
-        self.apps().keys().find(|key| key.parse() == Ok(*app_id)).cloned()
+    /// The app's entries: the same id may be written with `0x` and without.
+    fn apps_of(&self, app_id: &AppId) -> impl Iterator<Item = &Member> {
+        let app_id = *app_id;
+        let apps = self.root.get("apps").map(Node::members).unwrap_or_default();
+        apps.iter().filter(move |member| member.key.parse() == Ok(app_id))
     }
 
-    fn hashes(&self, key: &str) -> Vec<&str> {
-        let hashes = self.apps().get(key).and_then(|app| app.get("composeHashes")).and_then(Value::as_array);
-        hashes.into_iter().flatten().filter_map(Value::as_str).collect()
+    fn find(&self, app_id: &AppId, hash: &ComposeHash) -> Option<(&Node, usize)> {
+        self.apps_of(app_id).find_map(|app| {
+            let list = app.value.get("composeHashes")?;
+            Some((list, list.elements().iter().position(|node| is_hash(node, hash))?))
+        })
+    }
+
+    /// A new member behind those of an object. `value` is given the unit and the indentation of its line.
+    fn member(
+        &self,
+        object: &Node,
+        key: &str,
+        value: impl FnOnce(&str, &str) -> String,
+    ) -> (Range<usize>, String) {
+        let colon = if self.unit.is_empty() { ":" } else { ": " };
+        let spans = object.members().iter().map(|member| member.key_span.start..member.value.span.end);
+        self.insertion(&object.span, spans, |indent| format!("\"{key}\"{colon}{}", value(&self.unit, indent)))
+    }
+
+    /// A new item behind those of a list or an object, spaced as they are. `item` is given the indentation of its line.
+    fn insertion(
+        &self,
+        container: &Range<usize>,
+        items: impl Iterator<Item = Range<usize>>,
+        item: impl FnOnce(&str) -> String,
+    ) -> (Range<usize>, String) {
+        let items: Vec<Range<usize>> = items.collect();
+        if let (Some(first), Some(last)) = (items.first(), items.last()) {
+            let space = &self.text[container.start + 1..first.start];
+            let indent = space.rsplit_once('\n').map_or("", |(_, indent)| indent).to_owned();
+            let space = match items.get(1) {
+                // On one line only the second item shows what stands behind a comma.
+                Some(second) if !space.contains('\n') => {
+                    let between = &self.text[first.end..second.start];
+                    between.split_once(',').map_or("", |(_, after)| after)
+                }
+                None if !space.contains('\n') && !self.unit.is_empty() => " ",
+                _ => space,
+            };
+            return (last.end..last.end, format!(",{space}{}", item(&indent)));
+        }
+        let inside = container.start + 1..container.end - 1;
+        if self.unit.is_empty() {
+            return (inside, item(""));
+        }
+        let outer = self.indent_at(container.start);
+        let indent = format!("{outer}{}", self.unit);
+        (inside, format!("\n{indent}{}\n{outer}", item(&indent)))
+    }
+
+    /// The white space that the line begins with in which this byte stands.
+    fn indent_at(&self, at: usize) -> String {
+        let line = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let rest = &self.text[line..at];
+        rest[..rest.len() - rest.trim_start().len()].to_owned()
+    }
+
+    /// Changes the text, if it is an allow-list still.
+    fn replace(&mut self, at: Range<usize>, with: &str) -> bool {
+        let mut text = self.text.clone();
+        text.replace_range(at, with);
+        let Some(root) = syntax::parse(&text) else { return false };
+        (self.text, self.root) = (text, root);
+        true
     }
 }
 
-fn new_app() -> Value {
-    json!({ "composeHashes": [], "devices": [], "allowAnyDevice": true })
+fn check_apps(apps: &Node) -> Result<(), AllowlistError> {
+    if !matches!(apps.kind, Kind::Object(_)) {
+        return Err(shape("apps", "an object"));
+    }
+    for app in apps.members() {
+        let path = format!("apps.{}", app.key);
+        if !matches!(app.value.kind, Kind::Object(_)) {
+            return Err(shape(&path, "an object"));
+        }
+        let Some(list) = app.value.get("composeHashes") else { continue };
+        let of_strings =
+            matches!(list.kind, Kind::Array(_)) && list.elements().iter().all(|one| one.as_str().is_some());
+        if !of_strings {
+            return Err(shape(&format!("{path}.composeHashes"), "a list of strings"));
+        }
+    }
+    Ok(())
 }
 
-fn is_hash(text: &str, hash: &ComposeHash) -> bool {
-    text.parse() == Ok(*hash)
+/// What to cut out for one item: with the comma and the white space that belong to it.
+fn removal(container: &Range<usize>, items: &[Range<usize>], at: usize) -> Range<usize> {
+    match (at.checked_sub(1).and_then(|before| items.get(before)), items.get(at + 1)) {
+        (_, Some(next)) => items[at].start..next.start,
+        (Some(before), None) => before.end..items[at].end,
+        (None, None) => container.start + 1..container.end - 1,
+    }
+}
+
+fn hashes(app: &Node) -> impl Iterator<Item = &Node> {
+    app.get("composeHashes").map(Node::elements).unwrap_or_default().iter()
+}
+
+fn is_hash(node: &Node, hash: &ComposeHash) -> bool {
+    node.as_str().is_some_and(|text| text.parse() == Ok(*hash))
+}
+
+/// Whether an app has nothing that [`Allowlist::allow`] did not give it, and no hash any more.
+fn is_new(app: &Node, text: &str) -> bool {
+    let is = |name: &str, value: &str| app.get(name).is_some_and(|node| &text[node.span.clone()] == value);
+    app.members().len() == 3
+        && is("composeHashes", "[]")
+        && is("devices", "[]")
+        && is("allowAnyDevice", "true")
+}
+
+fn new_app(hash: &ComposeHash, unit: &str, indent: &str) -> String {
+    let inner = format!("{indent}{unit}");
+    let members = [
+        ("composeHashes", list_of(hash, unit, &inner)),
+        ("devices", "[]".into()),
+        ("allowAnyDevice", "true".into()),
+    ];
+    object(&members, unit, indent)
+}
+
+fn list_of(hash: &ComposeHash, unit: &str, indent: &str) -> String {
+    if unit.is_empty() { format!("[\"{hash}\"]") } else { format!("[\n{indent}{unit}\"{hash}\"\n{indent}]") }
+}
+
+fn object(members: &[(&str, String)], unit: &str, indent: &str) -> String {
+    if unit.is_empty() {
+        let members: Vec<String> = members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        return format!("{{{}}}", members.join(","));
+    }
+    let members: Vec<String> =
+        members.iter().map(|(key, value)| format!("{indent}{unit}\"{key}\": {value}")).collect();
+    format!("{{\n{}\n{indent}}}", members.join(",\n"))
 }
 
 fn shape(path: &str, expected: &'static str) -> AllowlistError {
@@ -203,8 +337,47 @@ mod tests {
         list.allow(&APP, &hash(1));
         list.allow(&APP, &hash(2));
         insta::assert_snapshot!(list.to_text());
-        let compact = Allowlist::parse("{\"apps\":{}}").unwrap();
-        assert_eq!(compact.to_text(), "{\"apps\":{}}");
+    }
+
+    #[test]
+    fn texts_of_any_layout_come_back_as_they_were() {
+        let app = APP.to_string();
+        let texts = [
+            "{\"apps\":{}}".to_owned(),
+            "{\"osImages\": [\"a\"], \"apps\": {}}".to_owned(),
+            "{}".to_owned(),
+            "{\n\t\"apps\": {}\n}".to_owned(),
+            "{\r\n  \"x\": 1\r\n}\r\n".to_owned(),
+            format!(
+                "{{\"apps\": {{\"{app}\": {{\"composeHashes\": [\"{}\",  \"{}\"], \"a\": 1}}}}}}",
+                hash(7),
+                hash(8)
+            ),
+            format!("{{\n  \"apps\": {{\n    \"{app}\": {{ \"composeHashes\": [], \"a\": 1 }}\n  }}\n}}\n"),
+        ];
+        let mut shown = String::new();
+        for text in texts {
+            let mut list = Allowlist::parse(&text).unwrap();
+            assert_eq!(list.to_text(), text);
+            let had_apps = text.contains("apps");
+            assert!(list.allow(&APP, &hash(1)) && list.allow(&APP, &hash(2)));
+            shown.push_str(&format!("{}\n---\n", list.to_text()));
+            serde_json::from_str::<serde_json::Value>(&list.to_text()).unwrap();
+            assert!(list.is_allowed(&APP, &hash(1)) && list.is_allowed(&APP, &hash(2)));
+            assert!(list.revoke(&APP, &hash(1)) && list.revoke(&APP, &hash(2)));
+            if had_apps {
+                assert_eq!(list.to_text(), text);
+            }
+        }
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn an_app_under_both_spellings_is_revoked_under_both() {
+        let entry = |prefix: &str| format!("\"{prefix}{APP}\":{{\"composeHashes\":[\"{}\"]}}", hash(1));
+        let mut list = Allowlist::parse(&format!("{{\"apps\":{{{},{}}}}}", entry(""), entry("0x"))).unwrap();
+        assert!(list.revoke(&APP, &hash(1)));
+        assert!(!list.is_allowed(&APP, &hash(1)));
     }
 
     #[test]
