@@ -11,12 +11,8 @@ const fn check(id: &'static str, title: &'static str, layer: &'static str, why: 
     CheckDef::new(id, title).layer(layer).why(why)
 }
 
-pub(crate) const ENDPOINT: CheckDef = check(
-    "vmm.reach.endpoint",
-    "the endpoint is one",
-    REACH,
-    "a text that is no endpoint leads nowhere",
-);
+pub(crate) const ENDPOINT: CheckDef =
+    check("vmm.reach.endpoint", "the endpoint is one", REACH, "a text that is no endpoint leads nowhere");
 pub(crate) const TOKEN: CheckDef = check(
     "vmm.reach.token",
     "the token can be read, by its owner alone",
@@ -123,8 +119,12 @@ pub(crate) const GATEWAY_URLS: CheckDef = check(
 )
 .parents(ANSWERS);
 
-pub(crate) const PROJECT_FILE: CheckDef =
-    check("vmmctl.project.file", "the project file is valid", PROJECT, "nothing is deployed from one that is not");
+pub(crate) const PROJECT_FILE: CheckDef = check(
+    "vmmctl.project.file",
+    "the project file is valid",
+    PROJECT,
+    "nothing is deployed from one that is not",
+);
 pub(crate) const PROJECT_INPUTS: CheckDef = check(
     "vmmctl.project.inputs",
     "the files of the project make an app",
@@ -180,8 +180,12 @@ pub(crate) const DOCTOR: &[CheckDef] = &[
     PROJECT_PLAN,
 ];
 
-pub(crate) const ENV_GRAMMAR: CheckDef =
-    check("env.file.grammar", "the file is an environment", ENV, "a line that is none is refused before it is sent");
+pub(crate) const ENV_GRAMMAR: CheckDef = check(
+    "env.file.grammar",
+    "the file is an environment",
+    ENV,
+    "a line that is none is refused before it is sent",
+);
 pub(crate) const ENV_SURPRISE: CheckDef = check(
     "env.file.surprise",
     "every value reaches the app as it is written",

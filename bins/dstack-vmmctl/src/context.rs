@@ -34,7 +34,8 @@ impl Context {
 
     /// Runs a command on a runtime of one thread: every command waits for the network far more than it computes.
     pub(crate) fn block_on(&mut self, command: impl Run) -> Result<ExitCode, CliError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::bug)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::bug)?;
         runtime.block_on(command.run(self))
     }
 }

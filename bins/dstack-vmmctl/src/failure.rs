@@ -21,12 +21,12 @@ impl<T> IntoCli<T> for Result<T, Error> {
 pub(crate) fn from_client(error: Error) -> CliError {
     let kind = kind_of(&error);
     let option = match &error {
-        Error::Unauthorized { had_credentials: false, .. } => {
-            Some("`--token-from FILE` or the variable DSTACK_VMM_TOKEN gives it; `--user NAME` is for a proxy")
-        }
-        Error::Connect { failure: ConnectFailure::UntrustedCertificate | ConnectFailure::NoRoots, .. } => {
-            Some("`--ca-file FILE` names the certificate of an authority")
-        }
+        Error::Unauthorized { had_credentials: false, .. } => Some(
+            "`--token-from FILE` or the variable DSTACK_VMM_TOKEN gives it; `--user NAME` is for a proxy",
+        ),
+        Error::Connect {
+            failure: ConnectFailure::UntrustedCertificate | ConnectFailure::NoRoots, ..
+        } => Some("`--ca-file FILE` names the certificate of an authority"),
         Error::Timeout { .. } => Some("`--timeout SECONDS` gives calls more time"),
         Error::NoSuchVm { .. } => Some("`dstack-vmmctl ls` lists names and ids"),
         _ => None,

@@ -1,6 +1,7 @@
 //! Reading the files that commands are given.
 
-use std::io::Read;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -15,23 +16,8 @@ pub(crate) const MAX_BYTES: u64 = 50 * 1024 * 1024;
 /// # Errors
 /// It cannot be read, is no file, or is larger than 50 MiB.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    let open = || -> std::io::Result<(u64, Vec<u8>)> {
-        let file = std::fs::File::open(path)?;
-        if file.metadata()?.is_dir() {
-            return Err(std::io::Error::other("it is a directory"));
-        }
-        let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that is too long, whatever its metadata say.
-        let length = file.take(MAX_BYTES + 1).read_to_end(&mut bytes)? as u64;
-        Ok((length, bytes))
-    };
-    let (length, bytes) = open().map_err(|error| {
-        CliError::new(ExitCode::Usage, error).context(format_args!("cannot read {}", path.display()))
-    })?;
-    if length > MAX_BYTES {
-        return Err(CliError::usage(format!("{} is larger than {MAX_BYTES} bytes", path.display())));
-    }
-    Ok(bytes)
+    let (file, _) = open(path)?;
+    contents(file, path)
 }
 
 /// Reads a file as text.
@@ -48,11 +34,12 @@ pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
 /// Reads a file with secrets, which nobody but its owner may be able to read.
 ///
 /// # Errors
-/// As [`read`], or when group or others can read it.
+/// As [`read`], or when group or others have rights on it.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let bytes = Zeroizing::new(read(path)?);
-    let mode = std::fs::metadata(path).map(|meta| meta.permissions().mode()).unwrap_or(0);
-    if mode & 0o077 != 0 {
+    let (file, metadata) = open(path)?;
+    // A pipe, as of process substitution, is nobody else's.
+    let mode = metadata.permissions().mode();
+    if metadata.is_file() && mode & 0o077 != 0 {
         return Err(CliError::usage(format!(
             "{} holds secrets and has mode {:03o}: others can read it",
             path.display(),
@@ -60,5 +47,31 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
         ))
         .hint(format!("`chmod 600 {}`", path.display())));
     }
+    contents(file, path).map(Zeroizing::new)
+}
+
+/// Opens a file, and looks at what was opened: the path may lead elsewhere a moment later.
+fn open(path: &Path) -> Result<(File, Metadata), CliError> {
+    let opened = File::open(path).and_then(|file| {
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::other("it is a directory"));
+        }
+        Ok((file, metadata))
+    });
+    opened.map_err(|error| unreadable(path, error))
+}
+
+fn contents(file: File, path: &Path) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too long, whatever its metadata say.
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(CliError::usage(format!("{} is larger than {MAX_BYTES} bytes", path.display())));
+    }
     Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: io::Error) -> CliError {
+    CliError::new(ExitCode::Usage, error).context(format_args!("cannot read {}", path.display()))
 }

@@ -20,8 +20,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
 use commands::{
-    check, compose, config, deploy, doctor, env, gpus, hosts as hosts_command, images, info, init, lifecycle, logs, ls, plan, rollback,
-    shell, update, wait,
+    check, compose, config, deploy, doctor, env, gpus, hosts as hosts_command, images, info, init, lifecycle,
+    logs, ls, plan, rollback, shell, update, wait,
 };
 use context::Context;
 
@@ -29,7 +29,7 @@ use context::Context;
 #[derive(Debug, Parser)]
 #[command(name = "dstack-vmmctl", version, after_help = EXIT_CODES_HELP, arg_required_else_help = true)]
 pub struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     output: OutputArgs,
     #[command(flatten)]
     connect: hosts::ConnectArgs,

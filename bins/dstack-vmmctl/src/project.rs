@@ -77,12 +77,13 @@ impl LoadedProject {
     pub(crate) fn resolve(&self) -> Result<Desired, CliError> {
         let mut contents = ProjectFiles::new();
         for (role, name) in self.project.files() {
-            let path = self.dir.join(name);
+            let path = self.path_of(name);
             if !path.exists() {
                 // The library has a better word for a file that is missing.
                 continue;
             }
-            let bytes = if role.is_secret() { files::read_secret(&path)?.to_vec() } else { files::read(&path)? };
+            let bytes =
+                if role.is_secret() { files::read_secret(&path)?.to_vec() } else { files::read(&path)? };
             contents.insert(name, bytes);
         }
         self.project
@@ -92,14 +93,19 @@ impl LoadedProject {
 }
 
 impl LoadedProject {
+    /// A path as the project writes it, seen from here; without a needless `./`.
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        if self.dir == Path::new(".") { PathBuf::from(name) } else { self.dir.join(name) }
+    }
+
     /// Where applied versions are kept.
     pub(crate) fn store(&self) -> Store {
-        Store::new(self.dir.join(DIR_NAME))
+        Store::new(self.path_of(DIR_NAME))
     }
 
     /// The allow-list that deployments keep in step, where the project names one.
     pub(crate) fn authorizer(&self) -> Option<AllowlistFile> {
-        self.project.authorization.file.as_ref().map(|file| AllowlistFile::new(self.dir.join(file)))
+        self.project.authorization.file.as_ref().map(|file| AllowlistFile::new(self.path_of(file)))
     }
 
     /// The hosts to deploy to. One that is named by its URL and stands in the project goes by its name there, so that the

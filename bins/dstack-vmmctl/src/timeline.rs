@@ -30,7 +30,8 @@ pub fn line(event: &GuestEvent, first: u64) -> String {
 
 /// The text of an event. The guest tells its identity as JSON, of which the instance id is what is asked for later.
 pub fn words<'a>(event: &str, body: &'a str) -> Cow<'a, str> {
-    let identity = (event == "instance.info").then(|| serde_json::from_str::<serde_json::Value>(body).ok()).flatten();
+    let identity =
+        (event == "instance.info").then(|| serde_json::from_str::<serde_json::Value>(body).ok()).flatten();
     match identity.as_ref().and_then(|identity| identity.get("instance_id")?.as_str()) {
         Some(id) if !id.is_empty() => Cow::Owned(format!("instance id {id}")),
         _ => Cow::Borrowed(body),
@@ -54,7 +55,8 @@ pub fn port(port: &PortMapping) -> String {
 }
 
 fn row(at: Option<u64>, first: u64, kind: &str, text: &str) -> String {
-    let seconds = at.map_or_else(String::new, |at| format!("+{:.1}", at.saturating_sub(first) as f64 / 1_000.0));
+    let seconds =
+        at.map_or_else(String::new, |at| format!("+{:.1}", at.saturating_sub(first) as f64 / 1_000.0));
     let unit = if seconds.is_empty() { ' ' } else { 's' };
     format!("{seconds:>6} {unit}  {kind:<8}  {text}")
 }
@@ -117,7 +119,12 @@ mod tests {
         ];
         assert_eq!(
             told,
-            ["-", "          boot      booting", "  +0.0 s  boot      requesting app keys", "  +2.3 s  error     no keys"]
+            [
+                "-",
+                "          boot      booting",
+                "  +0.0 s  boot      requesting app keys",
+                "  +2.3 s  error     no keys"
+            ]
         );
     }
 }

@@ -66,10 +66,7 @@ mod tests {
     fn several_are_listed_and_nothing_is_chosen() {
         let found = [vm("ab12", "web"), vm("cd34", "web")];
         let error = choose("web", &found, "unix:/x").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "\"web\" means 2 VMs: ab12 (web, running); cd34 (web, running)"
-        );
+        assert_eq!(error.to_string(), "\"web\" means 2 VMs: ab12 (web, running); cd34 (web, running)");
         let error = choose("nope", &found, "unix:/x").unwrap_err();
         assert_eq!(error.to_string(), "no VM is called \"nope\" on unix:/x");
     }

@@ -24,10 +24,12 @@ pub(crate) async fn until(
     let mut options = WaitOptions::default();
     options.timeout = limit;
     let mut live = Live::default();
-    let goes_down = matches!(condition, Condition::Stopped | Condition::Gone | Condition::Status(VmStatus::Exited));
+    let goes_down =
+        matches!(condition, Condition::Stopped | Condition::Gone | Condition::Status(VmStatus::Exited));
     let mut tell = |progress: &Progress| {
         // The first look at a VM tells of the boot that is behind it, too.
-        let of_a_boot = matches!(progress, Progress::Step { .. } | Progress::BootError { .. } | Progress::Event(_));
+        let of_a_boot =
+            matches!(progress, Progress::Step { .. } | Progress::BootError { .. } | Progress::Event(_));
         if !(goes_down && of_a_boot) {
             show(&live.tell(progress), step);
         }
@@ -47,10 +49,12 @@ pub(crate) fn show(news: &crate::timeline::News, step: &mut Step) {
 /// A VM that did not become as wanted is the answer no; a VMM that cannot be asked is unreachable.
 pub(crate) fn from_wait(error: WaitError) -> CliError {
     let id = match error {
-        WaitError::Call { id, source } => return from_client(source).context(format_args!("cannot see how VM {id} does")),
-        WaitError::TimedOut { ref id, .. } | WaitError::BootFailed { ref id, .. } | WaitError::Down { ref id, .. } => {
-            Some(id.clone())
+        WaitError::Call { id, source } => {
+            return from_client(source).context(format_args!("cannot see how VM {id} does"));
         }
+        WaitError::TimedOut { ref id, .. }
+        | WaitError::BootFailed { ref id, .. }
+        | WaitError::Down { ref id, .. } => Some(id.clone()),
         _ => None,
     };
     let error = CliError::hinted(ExitCode::No, error);

@@ -44,11 +44,12 @@ impl Run for Check {
             evidence = evidence.read_quote(&files::read_text(path)?).map_err(unusable)?;
         }
 
-        let mut expectation =
-            AppExpectation::new().danger_accept_emulated(self.danger_accept_emulated);
+        let mut expectation = AppExpectation::new().danger_accept_emulated(self.danger_accept_emulated);
         let compose = match (&self.compose, &vm.configuration) {
             (Some(path), _) => Some(files::read(path)?),
-            (None, Some(made)) if !made.compose_file.is_empty() => Some(made.compose_file.clone().into_bytes()),
+            (None, Some(made)) if !made.compose_file.is_empty() => {
+                Some(made.compose_file.clone().into_bytes())
+            }
             (None, _) => None,
         };
         if let Some(bytes) = compose {

@@ -106,8 +106,8 @@ impl Lint {
         if let Some(home) = self.home {
             about = about.home(home);
         }
-        let report = Report::new(shown, config::lint(&text, &about))
-            .with_meta("dstack", self.dstack.to_string());
+        let report =
+            Report::new(shown, config::lint(&text, &about)).with_meta("dstack", self.dstack.to_string());
         context.out.report(&report)
     }
 }
@@ -118,8 +118,10 @@ fn value(key: &str, text: Option<String>, from: Option<&SecretSource>) -> Result
     let known = config::key_def(key).ok_or_else(|| unknown_key(key))?;
     let text = match (text, from) {
         (Some(_), None) if known.secret => {
-            return Err(CliError::usage(format!("the value of {key} is a secret, and command lines can be read by others"))
-                .hint("`--from FILE`, `--from env:NAME` or `--from -` gives it"));
+            return Err(CliError::usage(format!(
+                "the value of {key} is a secret, and command lines can be read by others"
+            ))
+            .hint("`--from FILE`, `--from env:NAME` or `--from -` gives it"));
         }
         (Some(text), None) => Zeroizing::new(text),
         (None, Some(source)) => {
@@ -153,7 +155,9 @@ impl Set {
     fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let value = value(&self.key, self.value, self.from.as_ref())?;
         let text = files::read_text(&self.file)?;
-        let edited = config::set(&text, &self.key, &value).map_err(edit_error).map_err(|e| e.context(self.file.display()))?;
+        let edited = config::set(&text, &self.key, &value)
+            .map_err(edit_error)
+            .map_err(|e| e.context(self.file.display()))?;
         finish(&self.file, &self.key, &edited, self.dry_run, context)
     }
 }
@@ -161,17 +165,26 @@ impl Set {
 impl Unset {
     fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let text = files::read_text(&self.file)?;
-        let edited = config::unset(&text, &self.key).map_err(edit_error).map_err(|e| e.context(self.file.display()))?;
+        let edited = config::unset(&text, &self.key)
+            .map_err(edit_error)
+            .map_err(|e| e.context(self.file.display()))?;
         finish(&self.file, &self.key, &edited, self.dry_run, context)
     }
 }
 
 /// Writes the new text and says what changed.
-fn finish(file: &Path, key: &str, edited: &Edited, dry_run: bool, context: &mut Context) -> Result<ExitCode, CliError> {
+fn finish(
+    file: &Path,
+    key: &str,
+    edited: &Edited,
+    dry_run: bool,
+    context: &mut Context,
+) -> Result<ExitCode, CliError> {
     let written = edited.changed && !dry_run;
     if written {
         // The rights stay as they are: the user of the VMM has to be able to read it.
-        atomic::write(file, edited.text.as_bytes(), atomic::Mode::Keep(0o640)).map_err(CliError::unreachable)?;
+        atomic::write(file, edited.text.as_bytes(), atomic::Mode::Keep(0o640))
+            .map_err(CliError::unreachable)?;
     }
     if context.out.is_json() {
         let document = serde_json::json!({
@@ -220,7 +233,11 @@ fn keys(context: &mut Context) -> Result<ExitCode, CliError> {
             key: key.path,
             takes: key.kind.to_string(),
             default: ConfigValue::default_of(key).map(|value| value.to_string()),
-            versions: DstackVersion::ALL.iter().filter(|version| key.is_read_by(**version)).map(ToString::to_string).collect(),
+            versions: DstackVersion::ALL
+                .iter()
+                .filter(|version| key.is_read_by(**version))
+                .map(ToString::to_string)
+                .collect(),
             replaced_by: key.replaced_by,
             secret: key.secret,
             meaning: key.doc,

@@ -18,7 +18,7 @@ pub(crate) struct Deploy {
     #[command(flatten)]
     apply: ApplyFlags,
     /// One host after the other instead of several at once
-    #[arg(long)]
+    #[arg(long, help_heading = "Deployment")]
     one_by_one: bool,
 }
 
@@ -51,7 +51,11 @@ impl Run for Deploy {
 
 impl Deploy {
     /// Shows what a deployment would do.
-    pub(super) async fn plan_only(which: &Which, flags: &PlanFlags, context: &mut Context) -> Result<ExitCode, CliError> {
+    pub(super) async fn plan_only(
+        which: &Which,
+        flags: &PlanFlags,
+        context: &mut Context,
+    ) -> Result<ExitCode, CliError> {
         let project = project::required(context.connect.project())?;
         let jobs = jobs(&project, which, flags, context).await?;
         let (store, authorizer) = (project.store(), project.authorizer());
@@ -76,8 +80,12 @@ async fn jobs(
     let hosts = project.hosts(context)?;
     if which.vm.is_some() && hosts.len() > 1 {
         let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
-        return Err(CliError::usage(format!("--vm names a VM of one host, and there are {}: {}", names.len(), names.join(", ")))
-            .hint(format!("choose one, such as `--host {}`", names[0])));
+        return Err(CliError::usage(format!(
+            "--vm names a VM of one host, and there are {}: {}",
+            names.len(),
+            names.join(", ")
+        ))
+        .hint(format!("choose one, such as `--host {}`", names[0])));
     }
     let mut jobs = Vec::new();
     for host in hosts {

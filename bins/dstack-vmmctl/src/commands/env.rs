@@ -107,8 +107,7 @@ impl Run for Env {
 /// Reads an environment file; `source` names it in findings.
 fn read(path: &Path) -> Result<EnvFile, CliError> {
     let bytes = files::read_secret(path)?;
-    EnvFile::parse(&bytes)
-        .map_err(|error| CliError::hinted(ExitCode::Usage, error).context(path.display()))
+    EnvFile::parse(&bytes).map_err(|error| CliError::hinted(ExitCode::Usage, error).context(path.display()))
 }
 
 impl Check {
@@ -146,9 +145,10 @@ impl Check {
                         .fail()
                         .observed(error.to_string())
                         .fix(Fix::new("add the names to allowed_envs, or take the variables out")),
-                    Ok(allowed) if !allowed.without_value.is_empty() => ENV_ALLOWED
-                        .warn()
-                        .observed(format!("allowed and without a value: {}", allowed.without_value.join(", "))),
+                    Ok(allowed) if !allowed.without_value.is_empty() => ENV_ALLOWED.warn().observed(format!(
+                        "allowed and without a value: {}",
+                        allowed.without_value.join(", ")
+                    )),
                     Ok(_) => ENV_ALLOWED.pass(),
                 }
             }
@@ -166,10 +166,12 @@ impl Seal {
         }
         check_limits(&file.environment).map_err(|error| CliError::hinted(ExitCode::Usage, error))?;
         let key = fetch(context, &self.app_id, &self.trust).await?;
-        let blob = seal(&file.environment, &key.key).map_err(|error| CliError::new(ExitCode::Usage, error))?;
+        let blob =
+            seal(&file.environment, &key.key).map_err(|error| CliError::new(ExitCode::Usage, error))?;
         let sealed = hex::encode(&blob);
         if let Some(path) = &self.output {
-            atomic::write(path, format!("{sealed}\n").as_bytes(), atomic::Mode::Secret).map_err(CliError::unreachable)?;
+            atomic::write(path, format!("{sealed}\n").as_bytes(), atomic::Mode::Secret)
+                .map_err(CliError::unreachable)?;
             context.progress.note(format_args!("sealed {} bytes into {}", blob.len(), path.display()));
         }
         if context.out.is_json() {

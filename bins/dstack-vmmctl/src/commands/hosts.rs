@@ -39,7 +39,9 @@ impl Run for Hosts {
         if context.out.is_json() {
             context.out.json(&serde_json::json!({ "schema": "dstack-vmmctl/hosts/v1", "hosts": rows }))?;
         } else if rows.is_empty() {
-            context.progress.note(format_args!("no VMM is known here; looked for {}", search.looked.join(", ")));
+            context
+                .progress
+                .note(format_args!("no VMM is known here; looked for {}", search.looked.join(", ")));
         } else {
             show(context, &rows)?;
         }
@@ -81,7 +83,8 @@ async fn look(connect: &ConnectArgs, host: KnownHost, context: &Context) -> Row 
 }
 
 fn show(context: &mut Context, rows: &[Row]) -> Result<(), CliError> {
-    let mut table = Table::new(["NAME", "ENDPOINT", "ANSWERS", "VERSION", "VMS", "SOURCE"]).align(4, Align::Right);
+    let mut table =
+        Table::new(["NAME", "ENDPOINT", "ANSWERS", "VERSION", "VMS", "SOURCE"]).align(4, Align::Right);
     for row in rows {
         let colour = if row.reachable { anstyle::AnsiColor::Green } else { anstyle::AnsiColor::Red };
         table.row([

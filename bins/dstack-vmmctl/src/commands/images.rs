@@ -85,7 +85,9 @@ async fn registry(host: &dyn VmmApi, context: &mut Context) -> Result<ExitCode, 
         return Ok(ExitCode::Ok);
     }
     if images.is_empty() {
-        context.progress.note("the registry is empty, or `[image] registry` is not set in the host's vmm.toml");
+        context
+            .progress
+            .note("the registry is empty, or `[image] registry` is not set in the host's vmm.toml");
         return Ok(ExitCode::Ok);
     }
     let mut table = Table::new(["TAG", "ON HOST", "STATE"]);

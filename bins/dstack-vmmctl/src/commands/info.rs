@@ -92,11 +92,14 @@ fn text(vm: &VmInfo) -> String {
         if !made.gateway_urls.is_empty() {
             row("gateway", &made.gateway_urls.join(", "));
         }
-        row("environment", &if made.encrypted_env.is_empty() {
-            "none".to_owned()
-        } else {
-            format!("sealed, {} bytes", made.encrypted_env.len())
-        });
+        row(
+            "environment",
+            &if made.encrypted_env.is_empty() {
+                "none".to_owned()
+            } else {
+                format!("sealed, {} bytes", made.encrypted_env.len())
+            },
+        );
         if made.no_tee {
             row("tee", "none: this VM is not confidential");
         }

@@ -83,7 +83,8 @@ impl Run for Init {
         }
         atomic::write(&path, text.as_bytes(), atomic::Mode::Keep(0o644)).map_err(CliError::unreachable)?;
         if context.out.is_json() {
-            let document = serde_json::json!({ "schema": "dstack-vmmctl/init/v1", "file": path.display().to_string() });
+            let document =
+                serde_json::json!({ "schema": "dstack-vmmctl/init/v1", "file": path.display().to_string() });
             context.out.json(&document)?;
         }
         context.progress.note(format_args!("wrote {}", path.display()));

@@ -146,8 +146,10 @@ impl Run for Rm {
         let down = |vm: &&VmInfo| VmStatus::from(vm.status.as_str()) != VmStatus::Stopped;
         let up: Vec<&str> = meant.iter().filter(down).map(|vm| vm.name.as_str()).collect();
         if !up.is_empty() && !self.force {
-            return Err(CliError::no(format!("not stopped: {}", up.join(", ")))
-                .hint(format!("`dstack-vmmctl shutdown {}` first, or add `--force`", self.which.vms.join(" "))));
+            return Err(CliError::no(format!("not stopped: {}", up.join(", "))).hint(format!(
+                "`dstack-vmmctl shutdown {}` first, or add `--force`",
+                self.which.vms.join(" ")
+            )));
         }
         let names: Vec<String> = meant.iter().map(|vm| format!("{} ({})", vm.name, vm.id)).collect();
         let question = format!("Remove {} and what is on the disk?", names.join(", "));
@@ -177,12 +179,20 @@ impl Ours {
 
     /// The name of the host under which a VM is the current one.
     fn host_of(&self, vm: &VmInfo) -> Option<&str> {
-        let of_vm = |entry: &&Entry| entry.vm_id == vm.id && self.history.current(&entry.host) == Some(*entry);
+        let of_vm =
+            |entry: &&Entry| entry.vm_id == vm.id && self.history.current(&entry.host) == Some(*entry);
         self.history.entries.iter().find(of_vm).map(|entry| entry.host.as_str())
     }
 
     /// Removes a VM, notes that in its record, and revokes what was allowed for it from here.
-    async fn remove(&self, host: &dyn VmmApi, name: &str, vm: &VmInfo, limit: Duration, step: &mut Step) -> Result<String, CliError> {
+    async fn remove(
+        &self,
+        host: &dyn VmmApi,
+        name: &str,
+        vm: &VmInfo,
+        limit: Duration,
+        step: &mut Step,
+    ) -> Result<String, CliError> {
         let mut options = DeployOptions::default();
         options.wait_options.timeout = limit;
         let mut deployment = Deployment::new(name, host, &self.store, &options);
@@ -249,7 +259,7 @@ async fn carry_out(
     match errors.into_iter().next() {
         None => Ok(ExitCode::Ok),
         Some(error) if count == 1 => Err(error),
-        Some(first) => Err(first.context(format_args!("{} of {count} VMs failed, the first", failed))),
+        Some(first) => Err(first.context(format_args!("{failed} of {count} VMs failed, the first"))),
     }
 }
 

@@ -77,7 +77,9 @@ impl Ls {
     async fn all(&self, hosts: &[Host]) -> (Vec<Listed>, Option<CliError>) {
         let mut first_error = None;
         let mut listed = Vec::new();
-        for (host, result) in hosts.iter().zip(join_all(hosts.iter().map(|host| self.list(&host.client))).await) {
+        for (host, result) in
+            hosts.iter().zip(join_all(hosts.iter().map(|host| self.list(&host.client))).await)
+        {
             let (vms, error) = match result {
                 Ok(vms) => (vms, None),
                 Err(error) => {

@@ -39,7 +39,9 @@ impl Run for Rollback {
         for host in project.hosts(context)? {
             jobs.push(self.job(host, &store, authorizer, keep).await?);
         }
-        Rollout { command: "rollback", store: &store, authorizer, jobs, one_by_one: false }.run(&self.apply, context).await
+        Rollout { command: "rollback", store: &store, authorizer, jobs, one_by_one: false }
+            .run(&self.apply, context)
+            .await
     }
 }
 
@@ -64,8 +66,9 @@ impl Rollback {
             _ => None,
         };
         let now = vm.as_ref().and_then(|vm| vm.configuration.as_ref());
-        let back = rollback::rollback(entry, compose, now, allowed, keep)
-            .map_err(|error| CliError::no(error).context(format_args!("version #{} cannot run again", entry.seq)))?;
+        let back = rollback::rollback(entry, compose, now, allowed, keep).map_err(|error| {
+            CliError::no(error).context(format_args!("version #{} cannot run again", entry.seq))
+        })?;
         // The VM that this directory has a record of; a removed one is made anew.
         let choice = vm.map_or(VmChoice::Auto, |vm| VmChoice::Vm(vm.id));
         let options = self.flags.options(&host, choice)?;

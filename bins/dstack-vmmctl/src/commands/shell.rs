@@ -13,7 +13,11 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(&self, context: &mut Context, command_line: &clap::Command) -> Result<ExitCode, CliError> {
+    pub(crate) fn run(
+        &self,
+        context: &mut Context,
+        command_line: &clap::Command,
+    ) -> Result<ExitCode, CliError> {
         self.args.run(command_line, &mut context.out)
     }
 }
@@ -26,7 +30,11 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(&self, context: &mut Context, command_line: &clap::Command) -> Result<ExitCode, CliError> {
+    pub(crate) fn run(
+        &self,
+        context: &mut Context,
+        command_line: &clap::Command,
+    ) -> Result<ExitCode, CliError> {
         self.args.run(command_line, &mut context.out)
     }
 }

@@ -1,6 +1,6 @@
 //! `update`: a VM is changed without a project file, all at once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cli_support::{CliError, ExitCode};
 use dstack_vmm_client::DstackVersion;
@@ -14,7 +14,9 @@ use crate::{files, vm_ref};
 
 /// Arguments of `update`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "What is not named stays as it is. All changes go to the VMM in one call and are read back afterwards.")]
+#[command(
+    after_help = "What is not named stays as it is. All changes go to the VMM in one call and are read back afterwards."
+)]
 pub(crate) struct Update {
     /// VM by name, id, or the beginning of an id
     #[arg(value_name = "VM")]
@@ -28,8 +30,7 @@ pub(crate) struct Update {
 }
 
 /// What becomes different.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = true)]
+#[derive(Debug, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Changes")]
 struct Changes {
     /// New Compose file or script; the rest of the app-compose stays byte for byte
@@ -102,7 +103,10 @@ fn units(text: &str, unit: u64, name: &str) -> Result<u32, String> {
             bytes / unit
         }
     };
-    u32::try_from(count).ok().filter(|count| *count > 0).ok_or_else(|| format!("it is no number of {name} a VM can have"))
+    u32::try_from(count)
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| format!("it is no number of {name} a VM can have"))
 }
 
 fn gpus(text: &str) -> Result<GpuSelection, String> {
@@ -111,7 +115,9 @@ fn gpus(text: &str) -> Result<GpuSelection, String> {
         "none" => Ok(GpuSelection::Listed(Vec::new())),
         _ => {
             let slots: Vec<String> = text.split(',').map(|slot| slot.trim().to_owned()).collect();
-            let plain = |slot: &String| !slot.is_empty() && slot.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c));
+            let plain = |slot: &String| {
+                !slot.is_empty() && slot.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c))
+            };
             if slots.iter().all(plain) {
                 Ok(GpuSelection::Listed(slots))
             } else {
@@ -123,10 +129,17 @@ fn gpus(text: &str) -> Result<GpuSelection, String> {
 
 impl Run for Update {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
+        if self.changes == Changes::default() {
+            return Err(CliError::usage("nothing is named that should change")
+                .hint("`dstack-vmmctl update --help` lists what can"));
+        }
         let host = context.one()?;
         let vm = vm_ref::resolve(&host.client, &self.vm).await?;
         let Some(configuration) = vm.configuration.as_ref().filter(|has| !has.compose_file.is_empty()) else {
-            return Err(CliError::conflict(format!("the VM {} cannot be changed: it is {}", vm.id, vm.status)));
+            return Err(CliError::conflict(format!(
+                "the VM {} cannot be changed: it is {}",
+                vm.id, vm.status
+            )));
         };
         let desired = Desired::of_vm(configuration)
             .map_err(|error| CliError::no(error).context(format_args!("the app-compose of {}", vm.name)))?;
@@ -134,8 +147,13 @@ impl Run for Update {
         let options = self.flags.options(&host, VmChoice::Vm(vm.id.clone()))?;
         let store = Store::new(state_dir()?.join(&vm.id));
         let job = Job { host, desired, options, notes: Vec::new() };
-        let rollout =
-            Rollout { command: "update", store: &store, authorizer: None, jobs: vec![job], one_by_one: false };
+        let rollout = Rollout {
+            command: "update",
+            store: &store,
+            authorizer: None,
+            jobs: vec![job],
+            one_by_one: false,
+        };
         rollout.run(&self.apply, context).await
     }
 }
@@ -144,8 +162,10 @@ impl Run for Update {
 fn state_dir() -> Result<PathBuf, CliError> {
     let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = given.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
-    base.map(|base| base.join("dstack-vmmctl"))
-        .ok_or_else(|| CliError::usage("there is no home directory").hint("set XDG_STATE_HOME to a directory for notes about changes"))
+    base.map(|base| base.join("dstack-vmmctl")).ok_or_else(|| {
+        CliError::usage("there is no home directory")
+            .hint("set XDG_STATE_HOME to a directory for notes about changes")
+    })
 }
 
 impl Changes {
@@ -188,7 +208,7 @@ impl Changes {
         Ok(desired)
     }
 
-    fn environment(&self, path: &PathBuf, desired: &mut Desired) -> Result<(), CliError> {
+    fn environment(&self, path: &Path, desired: &mut Desired) -> Result<(), CliError> {
         let named = |error: CliError| error.context(path.display());
         let file = EnvFile::parse(&files::read_secret(path)?)
             .map_err(|error| named(CliError::hinted(ExitCode::Usage, error)))?;
@@ -210,7 +230,7 @@ impl Changes {
 }
 
 /// A ready-made app-compose.
-fn app_compose(path: &PathBuf) -> Result<AppComposeDocument, CliError> {
+fn app_compose(path: &Path) -> Result<AppComposeDocument, CliError> {
     AppComposeDocument::from_bytes(files::read(path)?).map_err(|error| {
         CliError::new(ExitCode::Usage, error)
             .context(path.display())
@@ -219,7 +239,7 @@ fn app_compose(path: &PathBuf) -> Result<AppComposeDocument, CliError> {
 }
 
 /// The document with another Compose file or script in it, and every other byte as it was.
-fn with_inner(document: &AppComposeDocument, path: &PathBuf) -> Result<AppComposeDocument, CliError> {
+fn with_inner(document: &AppComposeDocument, path: &Path) -> Result<AppComposeDocument, CliError> {
     let text = files::read_text(path)?;
     if text.trim().is_empty() {
         return Err(CliError::usage(format!("{} is empty", path.display())));
@@ -228,8 +248,11 @@ fn with_inner(document: &AppComposeDocument, path: &PathBuf) -> Result<AppCompos
     let whole = serde_json::from_str::<serde_json::Value>(&text)
         .is_ok_and(|value| value.get("manifest_version").is_some() && value.get("runner").is_some());
     if whole {
-        return Err(CliError::usage(format!("{} is an app-compose and not the Compose file in it", path.display()))
-            .hint("`--app-compose` takes an app-compose"));
+        return Err(CliError::usage(format!(
+            "{} is an app-compose and not the Compose file in it",
+            path.display()
+        ))
+        .hint("`--app-compose` takes an app-compose"));
     }
     if document.fields().bash_script.is_some() {
         document.set("bash_script", &text.into()).map_err(edit)

@@ -27,8 +27,13 @@ fn condition(text: &str) -> Result<Condition, String> {
     if let Some(step) = text.strip_prefix("step:") {
         let step = BootStep::from(step);
         if step.position().is_none() {
-            let known: Vec<String> = BootStep::known().map(|step| step.to_string()).filter(|step| !step.is_empty()).collect();
-            return Err(format!("there is no boot step {:?}; the steps are: {}", step.as_str(), known.join(", ")));
+            let known: Vec<String> =
+                BootStep::known().map(|step| step.to_string()).filter(|step| !step.is_empty()).collect();
+            return Err(format!(
+                "there is no boot step {:?}; the steps are: {}",
+                step.as_str(),
+                known.join(", ")
+            ));
         }
         return Ok(Condition::Step(step));
     }

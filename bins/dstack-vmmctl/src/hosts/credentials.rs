@@ -27,9 +27,16 @@ impl ConnectArgs {
     ///
     /// # Errors
     /// A source that has to be there cannot be read.
-    pub(crate) fn credentials(&self, host: &KnownHost, progress: &Progress) -> Result<Option<Credentials>, CliError> {
-        let in_environment =
-            || std::env::var_os(TOKEN_VARIABLE).filter(|value| !value.is_empty()).map(|_| SecretSource::Env(TOKEN_VARIABLE.to_owned()));
+    pub(crate) fn credentials(
+        &self,
+        host: &KnownHost,
+        progress: &Progress,
+    ) -> Result<Option<Credentials>, CliError> {
+        let in_environment = || {
+            std::env::var_os(TOKEN_VARIABLE)
+                .filter(|value| !value.is_empty())
+                .map(|_| SecretSource::Env(TOKEN_VARIABLE.to_owned()))
+        };
         let (source, must_be_there) = match (&self.token_from, &host.token) {
             (Some(source), _) | (None, Some(TokenPlace::Named(source))) => (source.clone(), true),
             (None, found) => match (in_environment(), found) {

@@ -37,7 +37,9 @@ impl std::fmt::Display for Source {
         match self {
             Self::Option => f.write_str("--vmm"),
             Self::Variable => f.write_str("DSTACK_VMM_URL"),
-            Self::Project(path) | Self::Dstackup(path) | Self::Discovery(path) => write!(f, "{}", path.display()),
+            Self::Project(path) | Self::Dstackup(path) | Self::Discovery(path) => {
+                write!(f, "{}", path.display())
+            }
             Self::DefaultSocket => f.write_str("usual place"),
         }
     }
@@ -124,7 +126,8 @@ impl ConnectArgs {
         if !search.hosts.is_empty() {
             return Ok(search.hosts);
         }
-        let mut error = CliError::usage("no VMM is known here").hint(format!("looked for {}", search.looked.join(", ")));
+        let mut error =
+            CliError::usage("no VMM is known here").hint(format!("looked for {}", search.looked.join(", ")));
         for problem in search.problems {
             error = error.hint(problem);
         }
@@ -192,7 +195,7 @@ impl ConnectArgs {
 
 /// The hosts of a project file.
 pub(crate) fn of_project(loaded: &LoadedProject) -> Vec<KnownHost> {
-    let to_path = |text: &String| loaded.dir.join(text);
+    let to_path = |text: &String| loaded.path_of(text);
     loaded
         .project
         .hosts
@@ -239,7 +242,11 @@ fn running_here(search: &mut Search) {
                 Ok(vmm) if !vmm.alive => {}
                 Ok(vmm) => match vmm.endpoint() {
                     Ok(endpoint) => search.add([KnownHost {
-                        config_file: vmm.file.config_file.as_ref().map(|file| vmm.file.working_dir.join(file)),
+                        config_file: vmm
+                            .file
+                            .config_file
+                            .as_ref()
+                            .map(|file| vmm.file.working_dir.join(file)),
                         ..KnownHost::new(&name(&vmm), endpoint, Source::Discovery(vmm.path))
                     }]),
                     Err(error) => search.problems.push(format!("{}: {error}", vmm.path.display())),

@@ -95,7 +95,8 @@ impl ConnectArgs {
     pub(crate) fn one(&self, progress: &Progress) -> Result<Host, CliError> {
         let mut hosts = self.selected()?;
         if hosts.len() > 1 {
-            let names: Vec<String> = hosts.iter().map(|host| format!("{} ({})", host.name, host.endpoint)).collect();
+            let names: Vec<String> =
+                hosts.iter().map(|host| format!("{} ({})", host.name, host.endpoint)).collect();
             return Err(CliError::usage(format!(
                 "this command talks to one host, and there are {}: {}",
                 names.len(),
@@ -162,7 +163,8 @@ impl ConnectArgs {
     /// # Errors
     /// A certificate authority cannot be read.
     pub(crate) fn builder(&self, endpoint: Endpoint, ca_file: Option<&Path>) -> Result<Builder, CliError> {
-        let mut builder = Client::builder(endpoint).danger_accept_invalid_certs(self.danger_accept_invalid_certs);
+        let mut builder =
+            Client::builder(endpoint).danger_accept_invalid_certs(self.danger_accept_invalid_certs);
         if let Some(seconds) = self.timeout {
             // The limit is for every call: whoever gives one wants to be back by then.
             let limit = Duration::from_secs(seconds);

@@ -12,7 +12,9 @@ pub(crate) fn from_deploy(error: DeployError) -> CliError {
         conflict if conflict.is_conflict() => ExitCode::Conflict,
         DeployError::Vmm { source, .. } => kind_of(source),
         DeployError::HalfDone { source, .. } => kind_of(source),
-        DeployError::Wait { source, .. } if matches!(**source, WaitError::Call { .. }) => ExitCode::Unreachable,
+        DeployError::Wait { source, .. } if matches!(**source, WaitError::Call { .. }) => {
+            ExitCode::Unreachable
+        }
         DeployError::Store(_) | DeployError::Policy { .. } => ExitCode::Unreachable,
         DeployError::Seal(_) => ExitCode::Usage,
         DeployError::Gone { .. } => ExitCode::Conflict,
@@ -20,9 +22,10 @@ pub(crate) fn from_deploy(error: DeployError) -> CliError {
     };
     let more = match &error {
         DeployError::Wait { vm_id, .. } => Some(format!("`dstack-vmmctl logs {vm_id}` shows its serial log")),
-        DeployError::Untrusted { .. } => {
-            Some("the project file pins signers with `signers` in [kms]; `dstack-vmmctl env key` shows who signs".to_owned())
-        }
+        DeployError::Untrusted { .. } => Some(
+            "the project file pins signers with `signers` in [kms]; `dstack-vmmctl env key` shows who signs"
+                .to_owned(),
+        ),
         _ => None,
     };
     let error = CliError::hinted(kind, error);

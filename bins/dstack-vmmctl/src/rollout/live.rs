@@ -47,7 +47,9 @@ impl Live {
                 return;
             }
             Event::Finished { step } => ("done", step.to_string()),
-            Event::Vm { text } if self.going_down.load(Ordering::Relaxed) && !is_about_the_end(text) => return,
+            Event::Vm { text } if self.going_down.load(Ordering::Relaxed) && !is_about_the_end(text) => {
+                return;
+            }
             Event::Vm { text } => ("vm", vm_text(text)),
             Event::Note { text } => ("note", text.clone()),
             _ => return,

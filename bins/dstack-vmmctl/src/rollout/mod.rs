@@ -12,8 +12,8 @@ use dstack_check::Finding;
 use dstack_vmm_client::client::VmmApi;
 use dstack_vmm_client::config::{self, VmmConfig};
 use dstack_vmm_client::deploy::{
-    Applied, Authorizer, DeployOptions, Deployment, Desired, LockedStore, NodeFacts, Plan, PlanKind, PortRange, Protocol,
-    Store, VmChoice,
+    Applied, Authorizer, DeployOptions, Deployment, Desired, LockedStore, NodeFacts, Plan, PlanKind,
+    PortRange, Protocol, Store, VmChoice,
 };
 use futures_util::{StreamExt, stream};
 
@@ -28,6 +28,7 @@ const CONCURRENT: usize = 8;
 
 /// What a plan is made under.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Deployment")]
 pub(crate) struct PlanFlags {
     /// Leave the VM running as it was; the change takes effect when it is next started
     #[arg(long)]
@@ -51,6 +52,7 @@ pub(crate) struct PlanFlags {
 
 /// How a plan is carried out.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Deployment")]
 pub(crate) struct ApplyFlags {
     /// Do not ask
     #[arg(short, long)]
@@ -84,7 +86,8 @@ impl PlanFlags {
         let parse = |text: &str| VmmConfig::parse(text).map(|(config, _)| facts(&config));
         if let Some(path) = &self.node_config {
             let text = files::read_text(path)?;
-            return parse(&text).map_err(|error| CliError::new(ExitCode::Usage, error).context(path.display()));
+            return parse(&text)
+                .map_err(|error| CliError::new(ExitCode::Usage, error).context(path.display()));
         }
         // A file that this user may not read, or that is wrong, only means that less is known.
         let text = host.config_file.as_deref().and_then(|path| files::read_text(path).ok());
@@ -153,7 +156,8 @@ impl Outcome<'_> {
 
     /// Whether there is something to carry out.
     fn is_due(&self) -> bool {
-        self.error.is_none() && matches!(self.kind(), Some(PlanKind::Create | PlanKind::Update | PlanKind::Settle))
+        self.error.is_none()
+            && matches!(self.kind(), Some(PlanKind::Create | PlanKind::Update | PlanKind::Settle))
     }
 
     fn exit_code(&self) -> ExitCode {
@@ -203,7 +207,11 @@ impl<'a> Rollout<'a> {
     ///
     /// # Errors
     /// The only host failed, or nobody can be asked.
-    pub(crate) async fn run(mut self, flags: &ApplyFlags, context: &mut Context) -> Result<ExitCode, CliError> {
+    pub(crate) async fn run(
+        mut self,
+        flags: &ApplyFlags,
+        context: &mut Context,
+    ) -> Result<ExitCode, CliError> {
         if flags.plan_only {
             return self.plan_only(context).await;
         }
@@ -212,8 +220,11 @@ impl<'a> Rollout<'a> {
         }
         let mut outcomes = self.plans().await;
         show::plans(&outcomes, context)?;
-        let due: Vec<&str> =
-            outcomes.iter().filter(|outcome| outcome.is_due()).map(|outcome| outcome.job.host.name.as_str()).collect();
+        let due: Vec<&str> = outcomes
+            .iter()
+            .filter(|outcome| outcome.is_due())
+            .map(|outcome| outcome.job.host.name.as_str())
+            .collect();
         if due.is_empty() {
             return self.conclude(outcomes, context);
         }
@@ -228,7 +239,12 @@ impl<'a> Rollout<'a> {
         self.conclude(outcomes, context)
     }
 
-    async fn apply<'b>(&'b self, outcomes: Vec<Outcome<'b>>, lock: &LockedStore, context: &Context) -> Vec<Outcome<'b>> {
+    async fn apply<'b>(
+        &'b self,
+        outcomes: Vec<Outcome<'b>>,
+        lock: &LockedStore,
+        context: &Context,
+    ) -> Vec<Outcome<'b>> {
         let several = self.jobs.len() > 1;
         let one = async |mut outcome: Outcome<'b>| {
             let Some(plan) = outcome.plan.as_ref().filter(|_| outcome.is_due()) else { return outcome };
@@ -243,8 +259,11 @@ impl<'a> Rollout<'a> {
                     live.failed(several, &error);
                     let again = !error.is_conflict();
                     let error = from_deploy(error);
-                    outcome.error =
-                        Some(if again { error.hint("the same command goes on from where it stopped") } else { error });
+                    outcome.error = Some(if again {
+                        error.hint("the same command goes on from where it stopped")
+                    } else {
+                        error
+                    });
                 }
             }
             outcome
@@ -267,7 +286,8 @@ impl<'a> Rollout<'a> {
             }
             return Ok(ExitCode::Ok);
         }
-        let code = outcomes.iter().map(Outcome::exit_code).max_by_key(|code| code.code()).unwrap_or(ExitCode::Ok);
+        let code =
+            outcomes.iter().map(Outcome::exit_code).max_by_key(|code| code.code()).unwrap_or(ExitCode::Ok);
         for outcome in outcomes {
             if let Some(error) = outcome.error {
                 context.progress.warning(format_args!("{}: {error}", outcome.job.host.name));

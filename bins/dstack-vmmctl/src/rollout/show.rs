@@ -56,7 +56,9 @@ fn lines(plan: &Plan, context: &mut Context) -> Result<(), CliError> {
 fn folded(text: &str, width: Option<usize>) -> Vec<String> {
     let indent = text.len() - text.trim_start().len();
     let of_a_file = indent >= 6 || text.contains("compose hash");
-    let Some(width) = width.filter(|width| !of_a_file && columns(text) > *width) else { return vec![text.to_owned()] };
+    let Some(width) = width.filter(|width| !of_a_file && columns(text) > *width) else {
+        return vec![text.to_owned()];
+    };
     let room = width.saturating_sub(indent + 2).max(20);
     let mut lines = wrap(text.trim_start(), Some(room)).into_iter();
     let first = lines.next().map(|line| format!("{:indent$}{line}", ""));
@@ -122,7 +124,11 @@ fn reached_at(vm: &VmInfo) -> Vec<(&'static str, String)> {
 }
 
 /// One document for all hosts.
-pub(super) fn document(command: &str, outcomes: &[Outcome<'_>], context: &mut Context) -> Result<(), CliError> {
+pub(super) fn document(
+    command: &str,
+    outcomes: &[Outcome<'_>],
+    context: &mut Context,
+) -> Result<(), CliError> {
     let hosts: Vec<_> = outcomes
         .iter()
         .map(|outcome| {
@@ -152,6 +158,6 @@ mod tests {
         );
         assert_eq!(folded(sentence, None), [sentence]);
         let line = format!("      + {}", "x".repeat(90));
-        assert_eq!(folded(&line, Some(40)), [line.clone()]);
+        assert_eq!(folded(&line, Some(40)), std::slice::from_ref(&line));
     }
 }

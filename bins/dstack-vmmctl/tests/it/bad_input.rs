@@ -14,7 +14,12 @@ fn lint(world: &World, text: impl AsRef<[u8]>, version: &str) -> String {
         let place = finding["evidence"][0]["source"].as_str().unwrap_or("-");
         let word = |name: &str| finding[name].as_str().unwrap_or("-").to_owned();
         let fix = finding["fix"]["action"].as_str().unwrap_or("-");
-        told.push_str(&format!("{} {} {place}: {}\n  fix: {fix}\n", word("status"), word("id"), word("observed")));
+        told.push_str(&format!(
+            "{} {} {place}: {}\n  fix: {fix}\n",
+            word("status"),
+            word("id"),
+            word("observed")
+        ));
     }
     told
 }
@@ -31,12 +36,18 @@ fn app_composes() {
         ("text for 0.5", small.replace("\"manifest_version\": 2", "\"manifest_version\": \"3\""), "0.5"),
         ("number for next", small.replace("\"manifest_version\": 2", "\"manifest_version\": 3"), "next"),
         ("name", small.replace("\"name\": \"web\"", "\"name\": \"web/1\""), "0.5"),
-        ("allowed_envs", small.replace("\"public_logs\"", "\"allowed_envs\": [\"1A\"], \"public_logs\""), "0.5"),
+        (
+            "allowed_envs",
+            small.replace("\"public_logs\"", "\"allowed_envs\": [\"1A\"], \"public_logs\""),
+            "0.5",
+        ),
         ("too large", small.replace("nginx", &"x".repeat(300_000)), "0.5"),
         ("no json", "services: {}\n".to_owned(), "0.5"),
     ];
-    let told: Vec<String> =
-        cases.iter().map(|(name, text, version)| format!("== {name}\n{}", lint(&world, text, version))).collect();
+    let told: Vec<String> = cases
+        .iter()
+        .map(|(name, text, version)| format!("== {name}\n{}", lint(&world, text, version)))
+        .collect();
     snapshot!(told.join("\n"));
 }
 
@@ -104,7 +115,8 @@ fn environments() {
     world.write_secret(".env", format!("A={}\n", "x".repeat(200_000)));
     snapshot!("value_too_long", world.run(&["plan"]));
     world.write(".env", "A=1\n");
-    std::fs::set_permissions(world.work().join(".env"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(world.work().join(".env"), std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .unwrap();
     snapshot!("others_can_read", world.run(&["plan"]));
     std::fs::remove_file(world.work().join(".env")).unwrap();
     snapshot!("missing", world.run(&["plan"]));

@@ -9,7 +9,10 @@ const YAML: &str = "services:\n  web:\n    image: nginx:1.27\n";
 fn build_and_hash_agree() {
     let world = World::new();
     world.write("docker-compose.yaml", YAML);
-    snapshot!("built", world.run(&["compose", "build", "docker-compose.yaml", "--name", "demo", "-o", "app.json"]));
+    snapshot!(
+        "built",
+        world.run(&["compose", "build", "docker-compose.yaml", "--name", "demo", "-o", "app.json"])
+    );
     snapshot!("text", world.read("app.json"));
     snapshot!("hash", world.run(&["compose", "hash", "app.json"]));
     let built = world.json(&["compose", "build", "docker-compose.yaml", "--name", "demo", "--json"]);
@@ -26,8 +29,26 @@ fn options_of_a_build() {
     world.write("pre.sh", "echo before\n");
     world.write_secret("env", "TOKEN=s3cret\nUSER=me\n");
     let options = [
-        "compose", "build", "run.sh", "--name", "demo", "--runner", "bash", "--key-provider", "kms", "--gateway",
-        "--env-file", "env", "--allow-env", "EXTRA", "--swap", "4G", "--pre-launch-script", "pre.sh", "--layout", "compact",
+        "compose",
+        "build",
+        "run.sh",
+        "--name",
+        "demo",
+        "--runner",
+        "bash",
+        "--key-provider",
+        "kms",
+        "--gateway",
+        "--env-file",
+        "env",
+        "--allow-env",
+        "EXTRA",
+        "--swap",
+        "4G",
+        "--pre-launch-script",
+        "pre.sh",
+        "--layout",
+        "compact",
     ];
     snapshot!(world.run(&options));
     assert!(!world.run(&options).contains("s3cret"));

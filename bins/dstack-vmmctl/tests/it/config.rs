@@ -3,7 +3,8 @@
 use crate::snapshot;
 use crate::world::World;
 
-const TEXT: &str = "# the host\naddress = \"tcp:0.0.0.0:9080\"\n\n[cvm]\ncid_start = 1000 # see the other host\n";
+const TEXT: &str =
+    "# the host\naddress = \"tcp:0.0.0.0:9080\"\n\n[cvm]\ncid_start = 1000 # see the other host\n";
 
 #[test]
 fn lint() {
@@ -41,7 +42,9 @@ fn a_secret_is_not_taken_from_the_command_line_and_not_shown() {
     let told = world.run(&["config", "set", "vmm.toml", "auth.tokens", "--from", file.to_str().unwrap()]);
     assert!(told.starts_with("code: 0\n") && !told.contains("hunter2"), "{told}");
     assert!(world.read("vmm.toml").contains("hunter2hunter2hunter2"));
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(world.work().join("vmm.toml")).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(world.work().join("vmm.toml")).unwrap().permissions(),
+    );
     assert_eq!(mode & 0o777, 0o600);
 }
 

@@ -53,7 +53,10 @@ fn as_json() {
         serde_json::from_slice(&world.bare(arguments).output().unwrap().stdout).unwrap()
     };
     let plan = json(&["plan", "--json"]);
-    assert_eq!((&plan["schema"], &plan["hosts"][0]["plan"]["kind"]), (&"dstack-vmmctl/plan/v1".into(), &"create".into()));
+    assert_eq!(
+        (&plan["schema"], &plan["hosts"][0]["plan"]["kind"]),
+        (&"dstack-vmmctl/plan/v1".into(), &"create".into())
+    );
     let deployed = json(&["deploy", "--yes", "--json"]);
     assert_eq!(deployed["hosts"][0]["applied"]["booted"], true);
     assert_eq!(json(&["rollback", "--list", "--json"])["versions"][0]["seq"], 1);
@@ -62,7 +65,8 @@ fn as_json() {
 #[test]
 fn secrets_are_sealed_and_never_shown() {
     let world = World::new();
-    let signer = world.json(&["env", "key", "--app-id", &"0".repeat(40), "--danger-accept-any-signer", "--json"]);
+    let signer =
+        world.json(&["env", "key", "--app-id", &"0".repeat(40), "--danger-accept-any-signer", "--json"]);
     let signer = signer["signer"].as_str().unwrap().to_owned();
     world.write_secret(".env", "TOKEN=hunter2-and-more\n");
     project(&world, &format!("[env]\nfile = \".env\"\n[kms]\nsigners = [\"{signer}\"]"));
@@ -78,7 +82,11 @@ fn secrets_are_sealed_and_never_shown() {
     world.write_secret(".env", "TOKEN=another\nMORE=1\n");
     snapshot!("changed_names", bare(&world, &["plan"]));
     // Everything the directory keeps, too.
-    let kept = std::process::Command::new("grep").args(["-r", "hunter2", ".dstack"]).current_dir(world.work()).output().unwrap();
+    let kept = std::process::Command::new("grep")
+        .args(["-r", "hunter2", ".dstack"])
+        .current_dir(world.work())
+        .output()
+        .unwrap();
     assert_eq!(kept.status.code(), Some(1));
 }
 
@@ -113,7 +121,10 @@ fn what_stands_in_the_way_is_said_before_anything_is_done() {
     project(&world, "");
     let text = world.read("dstack.toml").replace("dstack-0.5.11", "dstack-9.9.9");
     world.write("dstack.toml", text);
-    world.write("vmm.toml", "[cvm.port_mapping]\nenabled = true\nrange = [{ protocol = \"tcp\", from = 9000, to = 9999 }]\n");
+    world.write(
+        "vmm.toml",
+        "[cvm.port_mapping]\nenabled = true\nrange = [{ protocol = \"tcp\", from = 9000, to = 9999 }]\n",
+    );
     snapshot!(bare(&world, &["deploy", "--yes", "--node-config", "vmm.toml"]));
     assert_eq!(world.json(&["ls", "--json"])["hosts"][0]["vms"].as_array().unwrap().len(), 1);
 }

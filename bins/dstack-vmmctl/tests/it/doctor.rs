@@ -35,7 +35,8 @@ fn a_host_with_much_to_say() {
     });
     world.vm("web");
     world.write("dstack.toml", "schema = 1\nname = \"x\"\n");
-    let endpoint = world.emulator.endpoints().find(|endpoint| endpoint.starts_with("http")).unwrap().to_owned();
+    let endpoint =
+        world.emulator.endpoints().find(|endpoint| endpoint.starts_with("http")).unwrap().to_owned();
     let output = world.bare(&["doctor", "--vmm", &endpoint]).output().unwrap();
     snapshot!(world.told(&output));
 }

@@ -10,7 +10,8 @@ fn check() {
     let world = World::new();
     world.write_secret("env", "TOKEN=s3cret\nHOST=$HOME\n");
     snapshot!("file", world.run(&["env", "check", "env"]));
-    let compose = app_compose("web").replace("\"public_logs\"", "\"allowed_envs\": [\"TOKEN\"], \"public_logs\"");
+    let compose =
+        app_compose("web").replace("\"public_logs\"", "\"allowed_envs\": [\"TOKEN\"], \"public_logs\"");
     world.write("app.json", compose);
     snapshot!("names", world.run(&["env", "check", "env", "--compose", "app.json"]));
     world.write_secret("broken", "TOKEN='s3cret\n");
@@ -29,7 +30,9 @@ fn seal_wants_a_signer() {
     let signer = key["signer"].as_str().unwrap();
     let sealed = world.run(&["env", "seal", "env", "--app-id", APP_ID, "--signer", signer, "-o", "sealed"]);
     assert!(sealed.starts_with("code: 0\n") && !sealed.contains("s3cret"), "{sealed}");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(world.work().join("sealed")).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(world.work().join("sealed")).unwrap().permissions(),
+    );
     assert_eq!(mode & 0o777, 0o600);
     assert!(world.read("sealed").trim().bytes().all(|byte| byte.is_ascii_hexdigit()));
     snapshot!("key", world.run(&["env", "key", "--app-id", APP_ID, "--signer", signer]));

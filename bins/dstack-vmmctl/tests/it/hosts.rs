@@ -38,7 +38,8 @@ fn hosts_of_a_project() {
     let world = World::new();
     let other = World::next();
     world.vm("web");
-    let table = |name: &str, endpoint: &str| format!("[[hosts]]\nname = \"{name}\"\nendpoint = \"{endpoint}\"\n");
+    let table =
+        |name: &str, endpoint: &str| format!("[[hosts]]\nname = \"{name}\"\nendpoint = \"{endpoint}\"\n");
     let hosts = [
         table("tdx1", &world.endpoint()),
         table("tdx2", &other.endpoint()),
@@ -47,8 +48,13 @@ fn hosts_of_a_project() {
     project(&world, &hosts.concat());
     // Columns are as wide as the paths of this machine.
     let steady = |text: String| {
-        let words = |line: &str| line.split("  ").filter(|word| !word.is_empty()).collect::<Vec<_>>().join("  ");
-        text.replace(other.root().to_str().unwrap(), "[other]").lines().map(words).collect::<Vec<_>>().join("\n")
+        let words =
+            |line: &str| line.split("  ").filter(|word| !word.is_empty()).collect::<Vec<_>>().join("  ");
+        text.replace(other.root().to_str().unwrap(), "[other]")
+            .lines()
+            .map(words)
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     snapshot!("table", steady(bare(&world, &["hosts"])));
     snapshot!("all_are_listed", steady(bare(&world, &["ls"])));
@@ -75,9 +81,13 @@ fn the_token_of_a_host_is_its_own() {
     let world = World::with(|builder| {
         builder.version(dstack_vmm_client::DstackVersion::Next).listen_tcp("127.0.0.1:0").token(token)
     });
-    let endpoint = world.emulator.endpoints().find(|endpoint| endpoint.starts_with("http")).unwrap().to_owned();
+    let endpoint =
+        world.emulator.endpoints().find(|endpoint| endpoint.starts_with("http")).unwrap().to_owned();
     world.write_secret("token", token);
-    project(&world, &format!("[[hosts]]\nname = \"tdx1\"\nendpoint = \"{endpoint}\"\ntoken_file = \"token\"\n"));
+    project(
+        &world,
+        &format!("[[hosts]]\nname = \"tdx1\"\nendpoint = \"{endpoint}\"\ntoken_file = \"token\"\n"),
+    );
     let listed = bare(&world, &["ls"]);
     assert!(listed.starts_with("code: 0\n"), "{listed}");
     // Another token in the environment is not for this host.

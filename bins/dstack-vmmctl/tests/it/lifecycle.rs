@@ -57,7 +57,9 @@ fn a_boot_that_fails_says_where_and_why() {
     let world = World::new();
     world.vm("web");
     world.run(&["stop", "web"]);
-    world.emulator.set_boot(BootProfile::crashes_at("requesting app keys").step_time(Duration::from_millis(5)));
+    world
+        .emulator
+        .set_boot(BootProfile::crashes_at("requesting app keys").step_time(Duration::from_millis(5)));
     snapshot!("crash", world.run(&["start", "web", "--wait-timeout", "1"]));
     world.run(&["stop", "web"]);
     world.emulator.set_boot(BootProfile::hangs_at("setting up docker").step_time(Duration::from_millis(5)));

@@ -64,7 +64,9 @@ fn a_name_that_is_none_and_one_that_is_two() {
 
 #[test]
 fn images_of_the_host_and_of_its_registry() {
-    let world = World::with(|builder| builder.configure(|settings| settings.registry = "registry.example.com/dstack".to_owned()));
+    let world = World::with(|builder| {
+        builder.configure(|settings| settings.registry = "registry.example.com/dstack".to_owned())
+    });
     snapshot!("local", world.run(&["images"]));
     snapshot!("registry", world.run(&["images", "registry"]));
     snapshot!("pulled", world.run(&["images", "pull", "0.6.0"]));

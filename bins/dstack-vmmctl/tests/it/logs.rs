@@ -66,9 +66,7 @@ fn a_container_that_cannot_be_read_says_why_and_shows_the_serial_log() {
 
 #[test]
 fn a_container_behind_a_published_port() {
-    let world = World::with(|builder| {
-        builder.configure(|settings| settings.port_ranges[0].to = u16::MAX)
-    });
+    let world = World::with(|builder| builder.configure(|settings| settings.port_ranges[0].to = u16::MAX));
     // The emulator publishes nothing; the port is served here, by the agent of the VM.
     let listener = world.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let host_port = listener.local_addr().unwrap().port();
@@ -76,6 +74,9 @@ fn a_container_behind_a_published_port() {
     let router = world.emulator.agent(&id).unwrap().external_router();
     world.runtime().spawn(async move { axum::serve(listener, router).await });
     snapshot!("container", world.run(&["logs", "web", "-c", "container:dstack-web-1"]));
-    snapshot!("container_json", world.run(&["logs", "web", "-c", "container:dstack-web-1", "-n", "1", "--json"]));
+    snapshot!(
+        "container_json",
+        world.run(&["logs", "web", "-c", "container:dstack-web-1", "-n", "1", "--json"])
+    );
     snapshot!("no_such_container", world.run(&["logs", "web", "-c", "container:db"]));
 }

@@ -23,10 +23,16 @@ fn nobody_is_there() {
 #[test]
 fn endpoints_that_are_none() {
     let world = World::new();
-    let all: Vec<String> = ["unix:./vmm.sock", "vmm.example.com:9080", "tcp:127.0.0.1:9080", "vsock:2", "http://user:pw@192.0.2.1"]
-        .iter()
-        .map(|endpoint| format!("{endpoint}\n{}", at(&world, endpoint, &["ls"])))
-        .collect();
+    let all: Vec<String> = [
+        "unix:./vmm.sock",
+        "vmm.example.com:9080",
+        "tcp:127.0.0.1:9080",
+        "vsock:2",
+        "http://user:pw@192.0.2.1",
+    ]
+    .iter()
+    .map(|endpoint| format!("{endpoint}\n{}", at(&world, endpoint, &["ls"])))
+    .collect();
     snapshot!(all.join("\n"));
 }
 
@@ -35,7 +41,8 @@ fn credentials() {
     let world = World::with(|builder| {
         builder.version(dstack_vmm_client::DstackVersion::Next).listen_tcp("127.0.0.1:0").token(TOKEN)
     });
-    let endpoint = world.emulator.endpoints().find(|endpoint| endpoint.starts_with("http")).unwrap().to_owned();
+    let endpoint =
+        world.emulator.endpoints().find(|endpoint| endpoint.starts_with("http")).unwrap().to_owned();
     snapshot!("none", at(&world, &endpoint, &["ls"]));
     let with = |name: &str, value: &str| {
         let mut command = world.bare(&["ls"]);
@@ -67,7 +74,8 @@ fn answers_that_no_vmm_gives() {
     snapshot!("html_200", world.run(&["ls"]));
     world.emulator.faults().once("Status", Fault::Error("the disk is full".to_owned()));
     snapshot!("words_of_the_server", world.run(&["ls"]));
-    let cut = Fault::Raw { status: 200, content_type: "application/json".to_owned(), body: b"{\"vms\":[".to_vec() };
+    let cut =
+        Fault::Raw { status: 200, content_type: "application/json".to_owned(), body: b"{\"vms\":[".to_vec() };
     world.emulator.faults().once("Status", cut);
     snapshot!("cut_json", world.run(&["ls"]));
 }

@@ -9,7 +9,17 @@ fn everything_at_once_in_one_call() {
     let id = world.vm("web");
     world.write("docker-compose.yaml", "services:\n  web:\n    image: nginx:1.28\n");
     let arguments = [
-        "update", "web", "--compose", "docker-compose.yaml", "--vcpu", "4", "--memory", "4G", "--disk", "40", "--port",
+        "update",
+        "web",
+        "--compose",
+        "docker-compose.yaml",
+        "--vcpu",
+        "4",
+        "--memory",
+        "4G",
+        "--disk",
+        "40",
+        "--port",
         "tcp:8080:80",
     ];
     snapshot!("plan", world.run(&[&arguments[..], &["--plan-only"]].concat()));
@@ -28,7 +38,10 @@ fn what_is_wrong_with_an_update() {
     world.write("app.json", crate::world::app_compose("web"));
     snapshot!("app_compose_for_compose", world.run(&["update", "web", "--compose", "app.json"]));
     world.write("docker-compose.yaml", "services: {}\n");
-    snapshot!("compose_for_app_compose", world.run(&["update", "web", "--app-compose", "docker-compose.yaml"]));
+    snapshot!(
+        "compose_for_app_compose",
+        world.run(&["update", "web", "--app-compose", "docker-compose.yaml"])
+    );
     world.write_secret("env", "TOKEN=s3cret\n");
     snapshot!("names_not_allowed", world.run(&["update", "web", "--env-file", "env"]));
     snapshot!("two_on_a_port", world.run(&["update", "web", "--port", "tcp:80:80", "--port", "tcp:80:81"]));
@@ -39,11 +52,18 @@ fn what_is_wrong_with_an_update() {
 #[test]
 fn names_of_the_environment_are_refreshed_when_asked() {
     let world = World::new();
-    let kms = crate::world::app_compose("web").replace("\"public_logs\"", "\"kms_enabled\": true, \"public_logs\"");
+    let kms =
+        crate::world::app_compose("web").replace("\"public_logs\"", "\"kms_enabled\": true, \"public_logs\"");
     let id = world.vm_with("web", |vm| vm.compose_file = kms);
     world.write_secret("env", "TOKEN=s3cret\n");
     let told = world.run(&[
-        "update", "web", "--env-file", "env", "--refresh-allowed-envs", "--danger-accept-any-signer", "--yes",
+        "update",
+        "web",
+        "--env-file",
+        "env",
+        "--refresh-allowed-envs",
+        "--danger-accept-any-signer",
+        "--yes",
     ]);
     assert!(told.starts_with("code: 0\n") && !told.contains("s3cret"), "{told}");
     let made = world.info(&id).unwrap().configuration.unwrap();

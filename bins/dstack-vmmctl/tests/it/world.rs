@@ -171,7 +171,8 @@ impl World {
     pub(crate) fn told(&self, output: &Output) -> String {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let code = output.status.code().map_or("none".to_owned(), |code| code.to_string());
-        let told = format!("code: {code}\n--- stdout\n{}--- stderr\n{}", text(&output.stdout), text(&output.stderr));
+        let told =
+            format!("code: {code}\n--- stdout\n{}--- stderr\n{}", text(&output.stdout), text(&output.stderr));
         self.steady(&told)
     }
 

@@ -510,6 +510,30 @@ async fn the_end_of_an_app() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_that_is_cut_short_anywhere_is_made_good() {
+    for fault in [Fault::HangBefore, Fault::HangAfter] {
+        for call in 0.. {
+            let rig = Rig::new("0.6.0");
+            let made = rig.deploy(&app(1)).await.unwrap();
+            let policy = rig.policy();
+            let deployment = Deployment::new("tdx1", &rig.vmm, &rig.store, &rig.options).authorizer(&policy);
+            let lock = rig.store.lock().unwrap();
+            rig.vmm.at_call(call, fault);
+            let day = Duration::from_secs(24 * 3600);
+            let removed = tokio::time::timeout(day, deployment.remove(&lock, &made.vm_id, &|_| {})).await;
+            if !rig.vmm.heal() {
+                removed.unwrap().unwrap();
+                break;
+            }
+            deployment.remove(&lock, &made.vm_id, &|_| {}).await.unwrap();
+            assert!(rig.vmm.state.lock().unwrap().vms.is_empty(), "{fault:?} at call {call}");
+            assert!(rig.allowed(&made.app_id).is_empty(), "{fault:?} at call {call}");
+            assert!(rig.store.history().unwrap().current("tdx1").is_none());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn several_hosts_and_one_that_fails() {
     let dir = tempfile::tempdir().unwrap();
     let policy_path = dir.path().join("allow.json");

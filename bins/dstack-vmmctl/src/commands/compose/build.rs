@@ -145,7 +145,10 @@ impl Build {
 
 impl Made {
     fn builder(&self, text: String) -> Result<AppComposeBuilder, CliError> {
-        let name = self.name.as_deref().ok_or_else(|| CliError::usage("the app needs a name").hint("`--name NAME`"))?;
+        let name = self
+            .name
+            .as_deref()
+            .ok_or_else(|| CliError::usage("the app needs a name").hint("`--name NAME`"))?;
         if text.trim().is_empty() {
             return Err(CliError::usage("the file is empty"));
         }
@@ -168,7 +171,11 @@ impl Made {
             .allowed_envs(self.allowed()?)
             .no_instance_id(self.no_instance_id)
             .secure_time(self.secure_time)
-            .event_log_version(if self.event_log_version == 2 { EventLogVersion::V2 } else { EventLogVersion::V1 });
+            .event_log_version(if self.event_log_version == 2 {
+                EventLogVersion::V2
+            } else {
+                EventLogVersion::V1
+            });
         if let Some(id) = &self.key_provider_id {
             let bytes = hex::decode(id.trim_start_matches("0x"))
                 .map_err(|error| CliError::new(ExitCode::Usage, error).context("--key-provider-id"))?;

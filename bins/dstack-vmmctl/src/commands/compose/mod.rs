@@ -98,7 +98,10 @@ impl Hash {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let document = self.source.document(context).await?;
         for unknown in document.unknown_fields() {
-            context.progress.warning(format_args!("{}: no version of dstack reads it; it is hashed all the same", unknown.path));
+            context.progress.warning(format_args!(
+                "{}: no version of dstack reads it; it is hashed all the same",
+                unknown.path
+            ));
         }
         let hash = document.hash();
         let app_id = AppId::from_compose_hash(&hash);
@@ -126,7 +129,9 @@ impl Show {
             let document = self.source.read(bytes)?;
             let fields = document.fields();
             let inner = fields.docker_compose_file.as_ref().or(fields.bash_script.as_ref());
-            let inner = inner.ok_or_else(|| CliError::no(format!("{} has neither a Compose file nor a script", self.source)))?;
+            let inner = inner.ok_or_else(|| {
+                CliError::no(format!("{} has neither a Compose file nor a script", self.source))
+            })?;
             inner.clone().into_bytes()
         } else {
             bytes
@@ -149,8 +154,8 @@ impl Lint {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let bytes = self.source.bytes(context).await?;
         let name = self.source.to_string();
-        let report =
-            Report::new(name.clone(), lint_file(&name, &bytes, self.dstack)).with_meta("dstack", self.dstack.to_string());
+        let report = Report::new(name.clone(), lint_file(&name, &bytes, self.dstack))
+            .with_meta("dstack", self.dstack.to_string());
         context.out.report(&report)
     }
 }
@@ -177,7 +182,9 @@ impl Diff {
             context.out.line(format_args!("- {}  {}", old.hash(), self.old))?;
             context.out.line(format_args!("+ {}  {}", new.hash(), self.new))?;
             if parts.is_empty() {
-                context.out.line("the documents say the same in other bytes (white space or order), so the hash differs")?;
+                context.out.line(
+                    "the documents say the same in other bytes (white space or order), so the hash differs",
+                )?;
             }
             for (name, diff) in &parts {
                 show(name, diff, &mut context.out)?;
@@ -238,7 +245,11 @@ fn show(name: &str, diff: &LineDiff, out: &mut Output) -> Result<(), CliError> {
 }
 
 /// Writes a document where it was asked for, and says what it is.
-fn write(document: &AppComposeDocument, output: Option<&PathBuf>, context: &mut Context) -> Result<ExitCode, CliError> {
+fn write(
+    document: &AppComposeDocument,
+    output: Option<&PathBuf>,
+    context: &mut Context,
+) -> Result<ExitCode, CliError> {
     let hash = document.hash();
     let app_id = AppId::from_compose_hash(&hash);
     if let Some(path) = output {
@@ -256,7 +267,11 @@ fn write(document: &AppComposeDocument, output: Option<&PathBuf>, context: &mut 
         return Ok(ExitCode::Ok);
     }
     match output {
-        Some(path) => context.progress.note(format_args!("wrote {} bytes to {}", document.bytes().len(), path.display())),
+        Some(path) => context.progress.note(format_args!(
+            "wrote {} bytes to {}",
+            document.bytes().len(),
+            path.display()
+        )),
         // Not a byte more than is hashed: what is piped on has the same hash.
         None => context.out.bytes(document.bytes())?,
     }

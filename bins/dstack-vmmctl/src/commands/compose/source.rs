@@ -70,9 +70,13 @@ impl Source {
             Self::Vm(vm) => {
                 let host = context.one()?.client;
                 let vm = vm_ref::resolve(&host, vm).await?;
-                let text = vm.configuration.map(|configuration| configuration.compose_file).unwrap_or_default();
+                let text =
+                    vm.configuration.map(|configuration| configuration.compose_file).unwrap_or_default();
                 if text.is_empty() {
-                    return Err(CliError::no(format!("the VM {} has no app-compose: it is {}", vm.id, vm.status)));
+                    return Err(CliError::no(format!(
+                        "the VM {} has no app-compose: it is {}",
+                        vm.id, vm.status
+                    )));
                 }
                 Ok(text.into_bytes())
             }

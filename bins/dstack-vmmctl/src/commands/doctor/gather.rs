@@ -74,7 +74,11 @@ impl Facts {
         Self::new(KnownHost::for_test("host"), "unix:/run/dstack/vmm.sock".parse(), Ok(false))
     }
 
-    fn new(host: KnownHost, parsed: Result<Endpoint>, credentials: std::result::Result<bool, String>) -> Self {
+    fn new(
+        host: KnownHost,
+        parsed: Result<Endpoint>,
+        credentials: std::result::Result<bool, String>,
+    ) -> Self {
         Self {
             source: host.source.to_string(),
             name: host.name,
@@ -174,7 +178,8 @@ async fn of_project(project: &Project, host: &str, vmm: Option<&dyn VmmApi>) -> 
     };
     let (store, authorizer) = (loaded.store(), loaded.authorizer());
     // A host that was named by its URL goes by its name in the project, so that the record of it is found.
-    let known = vmm.and_then(|vmm| loaded.project.hosts.iter().find(|known| known.endpoint == vmm.endpoint()));
+    let known =
+        vmm.and_then(|vmm| loaded.project.hosts.iter().find(|known| known.endpoint == vmm.endpoint()));
     let host = known.map_or(host, |known| known.name.as_str());
     let options = DeployOptions::default();
     let plan = match vmm {
@@ -190,13 +195,19 @@ async fn of_project(project: &Project, host: &str, vmm: Option<&dyn VmmApi>) -> 
     let allowed = match &authorizer {
         None => None,
         Some(authorizer) => {
-            let planned = plan.as_ref().and_then(|plan| plan.as_ref().ok()).and_then(|plan| plan.app_id.parse().ok());
+            let planned =
+                plan.as_ref().and_then(|plan| plan.as_ref().ok()).and_then(|plan| plan.app_id.parse().ok());
             let app_id: AppId = planned.unwrap_or_else(|| desired.new_app_id());
             let answer = authorizer.is_allowed(&app_id, &desired.hash()).await;
             Some((authorizer.describe(), answer.map_err(|error| super::chain(&error))))
         }
     };
-    ProjectFacts::Resolved(Box::new(Resolved { path: loaded.path.display().to_string(), desired, plan, allowed }))
+    ProjectFacts::Resolved(Box::new(Resolved {
+        path: loaded.path.display().to_string(),
+        desired,
+        plan,
+        allowed,
+    }))
 }
 
 /// Why a question has no answer.

@@ -35,7 +35,8 @@ impl Run for Doctor {
         match (reports.len(), reports.next()) {
             (1, Some(only)) => context.out.report(&only),
             (_, Some(first)) => {
-                let set = ReportSet::merge(std::iter::once(first).chain(reports)).map_err(|error: MergeError| CliError::bug(error))?;
+                let set = ReportSet::merge(std::iter::once(first).chain(reports))
+                    .map_err(|error: MergeError| CliError::bug(error))?;
                 context.out.report_set(&set)
             }
             (_, None) => Err(CliError::bug("no host was looked at")),

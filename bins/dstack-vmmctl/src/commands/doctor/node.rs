@@ -47,7 +47,8 @@ fn dev_images(check: &CheckDef, facts: &Facts) -> Finding {
         (Ok(images), Ok(vms)) => (images, vms),
         (Err(why), _) | (_, Err(why)) => return check.unknown(why),
     };
-    let dev: Vec<&str> = images.iter().filter(|image| image.is_dev).map(|image| image.name.as_str()).collect();
+    let dev: Vec<&str> =
+        images.iter().filter(|image| image.is_dev).map(|image| image.name.as_str()).collect();
     let with_dev = |vm: &&VmInfo| configuration(vm).is_some_and(|made| dev.contains(&made.image.as_str()));
     let used: Vec<&str> = vms.iter().filter(with_dev).map(|vm| vm.name.as_str()).collect();
     match (dev.is_empty(), used.is_empty()) {
@@ -116,7 +117,9 @@ fn vms(check: &CheckDef, facts: &Facts) -> Finding {
         .iter()
         .filter_map(|vm| match (VmStatus::from(vm.status.as_str()), vm.boot_error.as_str()) {
             (VmStatus::Exited, "") => Some(format!("{} is exited", vm.name)),
-            (VmStatus::Exited | VmStatus::Running, error) if !error.is_empty() => Some(format!("{}: {error}", vm.name)),
+            (VmStatus::Exited | VmStatus::Running, error) if !error.is_empty() => {
+                Some(format!("{}: {error}", vm.name))
+            }
             _ => None,
         })
         .collect();
@@ -176,8 +179,10 @@ fn urls(check: &CheckDef, urls: &[String], key: &'static str, without: &'static 
     let own = loopback(urls);
     if !own.is_empty() {
         return check.warn().observed(own.join(", ")).expected("a URL that guests reach").fix(
-            Fix::new(format!("set {key} in vmm.toml to the URL that guests use, or to nothing if there is none"))
-                .command(format!("dstack-vmmctl config set /etc/dstack/vmm.toml {key} URL")),
+            Fix::new(format!(
+                "set {key} in vmm.toml to the URL that guests use, or to nothing if there is none"
+            ))
+            .command(format!("dstack-vmmctl config set /etc/dstack/vmm.toml {key} URL")),
         );
     }
     if urls.is_empty() {

@@ -53,7 +53,9 @@ fn protocol(check: &CheckDef, facts: &Facts) -> Finding {
     match &facts.version {
         Some(Ok(server)) => check.pass().observed(format!("dstack VMM {}", server.reported.version)),
         // Who asks for credentials may be the VMM or a proxy before it; the next check says which are wanted.
-        Some(Err(error @ (Error::Unauthorized { .. } | Error::Api { .. }))) => check.pass().observed(chain(error)),
+        Some(Err(error @ (Error::Unauthorized { .. } | Error::Api { .. }))) => {
+            check.pass().observed(chain(error))
+        }
         Some(Err(error)) => failed(check, error),
         None => check.unknown("it was not asked"),
     }
@@ -68,9 +70,9 @@ fn credentials(check: &CheckDef, facts: &Facts) -> Finding {
         Some(Err(error)) => {
             let finding = failed(check, error);
             match error {
-                Error::Unauthorized { had_credentials: false, .. } => {
-                    finding.fix(Fix::new("give the API token: `--token-from FILE`, or the variable DSTACK_VMM_TOKEN"))
-                }
+                Error::Unauthorized { had_credentials: false, .. } => finding.fix(Fix::new(
+                    "give the API token: `--token-from FILE`, or the variable DSTACK_VMM_TOKEN",
+                )),
                 _ => finding,
             }
         }
@@ -115,7 +117,9 @@ fn open_api(check: &CheckDef, facts: &Facts) -> Finding {
             let fix = if guarded.is_some_and(|server| server.capabilities().auth_covers_rpc) {
                 Fix::new("switch `auth.enabled` on in vmm.toml and give it a random token")
             } else {
-                Fix::new("this version asks nobody for a credential: listen on a unix socket or the loopback address, and put a proxy that asks before it")
+                Fix::new(
+                    "this version asks nobody for a credential: listen on a unix socket or the loopback address, and put a proxy that asks before it",
+                )
             };
             check.warn().observed("calls without any credential are answered").fix(fix)
         }

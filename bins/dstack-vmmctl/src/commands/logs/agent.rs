@@ -9,7 +9,7 @@ use cli_support::CliError;
 use dstack_vmm_client::Error;
 use dstack_vmm_client::api::VmInfo;
 use dstack_vmm_client::app_compose::AppComposeDocument;
-use dstack_vmm_client::client::{Endpoint, LineStream, VmmApi};
+use dstack_vmm_client::client::{Client, Endpoint, LineStream, VmmApi};
 use futures_util::StreamExt;
 
 use super::{Logs, Printer, Tail};
@@ -68,19 +68,14 @@ pub(super) async fn follow(
                 show(lines, &mut printer, context).await?;
                 // The agent ends a silent stream after ten minutes. Only what comes next is asked for: the agent counts
                 // lines, so a place in the log cannot be named.
-                while logs.follow {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                    match client.get_lines(&path(name, logs, "0"), CALL).await {
-                        Ok(lines) => show(lines, &mut printer, context).await?,
-                        Err(error) => {
-                            context.progress.note(format_args!("the log of container {name} ended: {}", chain(&error)));
-                            return Ok(Outcome::Shown);
-                        }
-                    }
+                if logs.follow {
+                    go_on(&client, &path(name, logs, "0"), &mut printer, context).await?;
                 }
                 return Ok(Outcome::Shown);
             }
-            Err(Error::UnexpectedStatus { status: 404, excerpt, .. }) if excerpt.contains("such container") => {
+            Err(Error::UnexpectedStatus { status: 404, excerpt, .. })
+                if excerpt.contains("such container") =>
+            {
                 return Err(no_such_container(name, host, vm).await);
             }
             Err(error) => reasons.push(format!("{url}: {}", chain(&error))),
@@ -92,6 +87,25 @@ pub(super) async fn follow(
         ));
     }
     Ok(Outcome::NotThere(reasons.join("; ")))
+}
+
+/// Asks again whenever the agent ends the stream, until it does not answer any more.
+async fn go_on(
+    client: &Client,
+    path: &str,
+    printer: &mut Printer,
+    context: &mut Context,
+) -> Result<(), CliError> {
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        match client.get_lines(path, CALL).await {
+            Ok(lines) => show(lines, printer, context).await?,
+            Err(error) => {
+                context.progress.note(format_args!("the log of the container ended: {}", chain(&error)));
+                return Ok(());
+            }
+        }
+    }
 }
 
 async fn show(mut lines: LineStream, printer: &mut Printer, context: &mut Context) -> Result<(), CliError> {
@@ -132,7 +146,9 @@ fn places(vm: &VmInfo, vmm: &Endpoint) -> Vec<Result<String, String>> {
 
 /// The URL of a port of the host, seen from here.
 fn published(address: &str, port: u32, vmm: &Endpoint) -> Result<String, String> {
-    let is_local = |host: &str| host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_local = |host: &str| {
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
     let remote = vmm.host_port().map(|(host, _)| host).filter(|host| !is_local(host));
     let address: Option<IpAddr> = address.parse().ok();
     let host = match (address, remote) {
@@ -171,7 +187,10 @@ async fn no_such_container(name: &str, host: &Host, vm: &VmInfo) -> CliError {
                 .filter_map(|container| container.names.first())
                 .map(|name| name.trim_start_matches('/'))
                 .collect();
-            error.hint(format!("it has: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }))
+            error.hint(format!(
+                "it has: {}",
+                if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+            ))
         }
         Err(_) => error,
     }

@@ -74,10 +74,9 @@ impl FromStr for Channel {
             // A name never has a slash; one would lead to another page of the guest agent.
             Some(name) if name.contains('/') => Err(format!("{name:?} is no name of a container")),
             Some(name) => Ok(Self::Container(name.to_owned())),
-            None => text
-                .parse()
-                .map(Self::Vmm)
-                .map_err(|_| format!("unknown channel {text:?}, expected serial, stdout, stderr or container:NAME")),
+            None => text.parse().map(Self::Vmm).map_err(|_| {
+                format!("unknown channel {text:?}, expected serial, stdout, stderr or container:NAME")
+            }),
         }
     }
 }
@@ -91,7 +90,9 @@ impl Run for Logs {
             Channel::Container(name) => match agent::follow(name, &self, &host, &vm, context).await? {
                 agent::Outcome::Shown => return Ok(ExitCode::Ok),
                 agent::Outcome::NotThere(why) => {
-                    context.progress.warning(format_args!("no log of container {name}: {why}; this is the serial log"));
+                    context
+                        .progress
+                        .warning(format_args!("no log of container {name}: {why}; this is the serial log"));
                     LogChannel::Serial
                 }
             },
@@ -135,7 +136,9 @@ impl Logs {
                     context.progress.note("the connection was lost; it is back and no line is missing");
                 }
                 Ok(LogEvent::Reconnected { .. }) => {
-                    context.progress.warning("the connection was lost; it is back, and lines may be missing or here twice");
+                    context.progress.warning(
+                        "the connection was lost; it is back, and lines may be missing or here twice",
+                    );
                 }
                 Ok(_) => {}
                 // Who follows a VM to its end has seen everything there is.
@@ -170,8 +173,7 @@ impl Printer {
     fn line(&mut self, line: &str, context: &mut Context) -> Result<(), CliError> {
         self.lines += 1;
         if context.out.is_json() {
-            let document =
-                serde_json::json!({ "schema": "dstack-vmmctl/logs/v1", "channel": self.channel, "line": line });
+            let document = serde_json::json!({ "schema": "dstack-vmmctl/logs/v1", "channel": self.channel, "line": line });
             context.out.json_line(&document)
         } else if self.guard {
             context.out.line(neutralise(line))

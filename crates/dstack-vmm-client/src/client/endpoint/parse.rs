@@ -69,6 +69,11 @@ pub(super) fn unix(path: &str, text: &str) -> Result<Endpoint> {
             Some("give the absolute path, such as unix:/run/dstack/vmm.sock"),
         ));
     }
+    if path.ends_with(char::is_whitespace) {
+        return Err(invalid(text, "the path of the socket ends in white space", None));
+    }
+    // The kernel does not tell `//run` from `/run`, and `unix://run` would read as a relative path.
+    let path = format!("/{}", path.trim_start_matches('/'));
     if path.contains('\0') {
         return Err(invalid(text, "the path of the socket holds a NUL byte", None));
     }
@@ -82,7 +87,7 @@ pub(super) fn unix(path: &str, text: &str) -> Result<Endpoint> {
             Some("reach it by a shorter path, for example through a symbolic link to its directory"),
         ));
     }
-    Ok(Endpoint { target: Target::Unix(PathBuf::from(path)), text: format!("unix:{path}") })
+    Ok(Endpoint { target: Target::Unix(PathBuf::from(&path)), text: format!("unix:{path}") })
 }
 
 fn tcp(tls: bool, rest: &str, text: &str) -> Result<Endpoint> {
@@ -223,6 +228,7 @@ mod tests {
         for (text, shown) in [
             ("unix:/run/vmm.sock", "unix:/run/vmm.sock"),
             ("unix:///run/vmm.sock", "unix:/run/vmm.sock"),
+            ("unix:////run//vmm.sock", "unix:/run//vmm.sock"),
             (" unix:/run/a b.sock\n", "unix:/run/a b.sock"),
             ("http://localhost:9080", "http://localhost:9080"),
             ("HTTP://localhost:9080/", "http://localhost:9080"),

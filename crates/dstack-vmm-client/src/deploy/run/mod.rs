@@ -128,7 +128,7 @@ impl<'r> Run<'r> {
             Step::Verify => self.verify().await,
             Step::WaitUp => self.wait_up().await,
             Step::Record => self.record(),
-            Step::Revoke => self.revoke(None).await,
+            Step::Revoke => self.revoke(Leaving::Nothing).await,
         }
     }
 
@@ -165,7 +165,7 @@ impl<'r> Run<'r> {
 
     /// Revokes what nobody but this run needs. Returns whether that went well.
     async fn put_policy_back(&mut self) -> bool {
-        let revoked = self.revoke(Some(self.deployment.host)).await;
+        let revoked = self.revoke(Leaving::Run { host: self.deployment.host }).await;
         if revoked.is_err() {
             self.note("the policy may still allow the new hash; the next run looks after it");
         }
@@ -213,8 +213,7 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Revokes what nobody needs; with `leaving`, what the unfinished run of that host needs does not count.
-    async fn revoke(&mut self, leaving: Option<&str>) -> Result<(), DeployError> {
+    async fn revoke(&mut self, leaving: Leaving<'_>) -> Result<(), DeployError> {
         let Some(authorizer) = self.deployment.authorizer else { return Ok(()) };
         let app_id = self.app_id()?;
         let keep = self.desired.keep_hashes;
@@ -291,6 +290,25 @@ impl<'r> Run<'r> {
     }
 }
 
+/// Whose needs no longer count when hashes are revoked.
+#[derive(Clone, Copy)]
+pub(in crate::deploy) enum Leaving<'a> {
+    /// Everybody's count.
+    Nothing,
+    /// Not those of the unfinished run of a host.
+    Run {
+        /// Name of the host.
+        host: &'a str,
+    },
+    /// Not those of a VM that is gone.
+    Vm {
+        /// Name of the host.
+        host: &'a str,
+        /// Id of the VM.
+        id: &'a str,
+    },
+}
+
 /// Takes out of the policy what was put there from this directory and what no host, no unfinished run and no kept version
 /// needs.
 pub(in crate::deploy) async fn revoke_unneeded(
@@ -298,15 +316,22 @@ pub(in crate::deploy) async fn revoke_unneeded(
     authorizer: &dyn crate::deploy::authorize::Authorizer,
     app_id: &AppId,
     keep: u32,
-    leaving: Option<&str>,
+    leaving: Leaving<'_>,
 ) -> Result<Vec<ComposeHash>, DeployError> {
     let _turn = lock.policy_turn.lock().await;
     let name = app_id.to_string();
     let Some(ours) = lock.allowed()?.remove(&name) else { return Ok(Vec::new()) };
-    let mut needed = lock.history()?.needed_hashes(&name, keep);
+    let mut history = lock.history()?;
+    if let Leaving::Vm { host, id } = leaving {
+        history.entries.retain(|entry| entry.host != host || entry.vm_id != id);
+    }
+    let mut needed = history.needed_hashes(&name, keep);
     let unfinished = lock.journals()?;
-    let of_others = unfinished.iter().filter(|journal| Some(journal.host.as_str()) != leaving);
-    needed.extend(of_others.filter(|journal| journal.app_id == name).map(|journal| journal.hash));
+    let counts = |journal: &&Journal| match leaving {
+        Leaving::Nothing => true,
+        Leaving::Run { host } | Leaving::Vm { host, .. } => journal.host != host,
+    };
+    needed.extend(unfinished.iter().filter(counts).filter(|run| run.app_id == name).map(|run| run.hash));
     let mut revoked = Vec::new();
     for hash in ours.difference(&needed) {
         authorizer.revoke(app_id, hash).await.map_err(|source| DeployError::Policy {
