@@ -23,8 +23,7 @@ pub struct Id {
 #[cfg_attr(not(feature = "protobuf"), derive(Debug, Default))]
 #[serde(default)]
 #[non_exhaustive]
-pub struct Empty {
-}
+pub struct Empty {}
 
 /// A port of the VM published on its host.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
