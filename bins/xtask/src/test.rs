@@ -13,7 +13,7 @@ pub(crate) struct Test {
     quick: bool,
 }
 
-/// The crates that are published. The binaries' packages are not, yet.
+/// The packages that are made to be published.
 const PUBLISHED: &[&str] =
     &["dstack-check", "dstack-vmm-client", "dstack-attestation", "dstack-emulator", "dstack-examples"];
 

@@ -221,7 +221,7 @@ macro_rules! snapshot {
                 (r"(?m)^  up +\d+ s$", "  up [time]"),
                 // What is seen between two looks depends on when they are.
                 (r"(?m)^(starting|stopping|shutting down|removing|waiting for) .*: (running|stopping|stopped|removing|exited)\n", ""),
-                (r"(?m)^( +boot +booting| +vm +exited|([a-z0-9]+  )?  \+T s  vm +(running|booting|stopping|exited))\n", ""),
+                (r"(?m)^( +boot +booting| +vm +exited|([a-z0-9]+)?  \+T s  vm +(running|booting|stopping|exited))\n", ""),
             ],
         }, {
             insta::assert_snapshot!($($arguments)*);

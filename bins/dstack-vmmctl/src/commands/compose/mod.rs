@@ -199,7 +199,7 @@ fn compare(old: &AppComposeDocument, new: &AppComposeDocument) -> Vec<(&'static 
     const TEXTS: [&str; 4] = ["docker_compose_file", "bash_script", "pre_launch_script", "init_script"];
     let value = |document: &AppComposeDocument| -> serde_json::Value {
         // It was read as a document, so it is JSON.
-        serde_json::from_slice(document.bytes()).unwrap_or_default()
+        sorted(serde_json::from_slice(document.bytes()).unwrap_or_default())
     };
     let (mut old, mut new) = (value(old), value(new));
     let mut parts = Vec::new();
@@ -218,6 +218,19 @@ fn compare(old: &AppComposeDocument, new: &AppComposeDocument) -> Vec<(&'static 
     parts.extend(texts);
     parts.retain(|(_, diff)| !diff.is_empty());
     parts
+}
+
+/// The value with the members of every object by name: their order is no difference but one of bytes.
+fn sorted(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(members) => {
+            let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            serde_json::Value::Object(members.into_iter().collect())
+        }
+        serde_json::Value::Array(items) => serde_json::Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
 }
 
 /// One part in the form of a unified diff.
