@@ -1,5 +1,10 @@
 //! `init`, `plan`, `deploy` and `rollback`.
 
+use std::process::Stdio;
+use std::time::Duration;
+
+use dstack_emulator::BootProfile;
+
 use crate::snapshot;
 use crate::world::World;
 
@@ -137,6 +142,26 @@ fn a_lost_reply_makes_no_second_vm() {
     let told = bare(&world, &["deploy", "--yes"]);
     assert!(told.starts_with("code: 0\n"), "{told}");
     assert_eq!(world.json(&["ls", "--json"])["hosts"][0]["vms"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_run_that_was_broken_off_is_finished_by_the_next() {
+    let world = World::new();
+    project(&world, "");
+    world.emulator.set_boot(BootProfile::new().step_time(Duration::from_millis(200)));
+    let mut child =
+        world.bare(&["deploy", "--yes"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let vms = || world.json(&["ls", "--json"])["hosts"][0]["vms"].as_array().unwrap().len();
+    world.wait_until("the VM is made", || vms() == 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(world.work().join(".dstack/journal-tdx1.json").exists());
+    let told = bare(&world, &["deploy", "--yes"]);
+    assert!(told.starts_with("code: 0\n") && told.contains("was broken off"), "{told}");
+    assert_eq!(vms(), 1);
+    assert!(!world.work().join(".dstack/journal-tdx1.json").exists());
+    let versions = bare(&world, &["rollback", "--list"]);
+    assert!(versions.contains("#1") && !versions.contains("#2"), "{versions}");
 }
 
 #[test]

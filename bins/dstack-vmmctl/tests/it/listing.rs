@@ -88,3 +88,16 @@ fn gpus_of_the_host() {
     snapshot!("gpus", world.run(&["gpus"]));
     assert_eq!(world.json(&["gpus", "--json"])["gpus"][0]["slot"], "18:00.0");
 }
+
+#[test]
+fn the_app_that_runs_is_checked() {
+    let world = World::new();
+    world.vm("web");
+    // Nothing of an emulator proves anything, unless that is asked for.
+    let strict = world.run(&["check", "web"]);
+    assert!(strict.starts_with("code: 1\n") && strict.contains("EMULATED"), "{strict}");
+    snapshot!("checked", world.run(&["check", "web", "--danger-accept-emulated"]));
+    world.write("other.json", crate::world::app_compose("other"));
+    let other = world.run(&["check", "web", "--danger-accept-emulated", "--compose", "other.json"]);
+    assert!(other.starts_with("code: 1\n") && other.contains("app.compose.deployed"), "{other}");
+}

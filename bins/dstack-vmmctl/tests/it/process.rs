@@ -95,3 +95,47 @@ fn watching_goes_on_until_it_is_ended() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn an_interrupt_ends_what_goes_on_by_the_signal() {
+    use std::os::unix::process::ExitStatusExt;
+    let world = World::new();
+    let id = world.vm("web");
+    world.emulator.append_log(&id, "stdout", "first").unwrap();
+    let mut child =
+        world.command(&["logs", "web", "-f", "-c", "stdout"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    // Shells show this as 130.
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+}
+
+/// Every form of JSON that the sources name is in the document about them.
+#[test]
+fn every_form_of_json_is_described() {
+    fn look(directory: &std::path::Path, named: &mut std::collections::BTreeSet<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                look(&path, named);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for after in text.split("\"dstack-vmmctl/").skip(1) {
+                named.extend(after.split_once("/v1\"").map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let described = std::fs::read_to_string(package.join("../../docs/cli/json.md")).unwrap();
+    let mut named = std::collections::BTreeSet::new();
+    look(&package.join("src"), &mut named);
+    assert!(named.len() > 15, "{named:?}");
+    let missing: Vec<&String> = named
+        .iter()
+        .filter(|name| !name.contains('{') && !described.contains(&format!("`dstack-vmmctl/{name}/v1`")))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/cli/json.md: {missing:?}");
+}

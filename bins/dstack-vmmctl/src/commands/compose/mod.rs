@@ -224,7 +224,8 @@ fn compare(old: &AppComposeDocument, new: &AppComposeDocument) -> Vec<(&'static 
 fn sorted(value: serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::Object(members) => {
-            let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            let mut members: Vec<_> =
+                members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
             members.sort_by(|(a, _), (b, _)| a.cmp(b));
             serde_json::Value::Object(members.into_iter().collect())
         }
