@@ -45,7 +45,7 @@ pub(crate) const VERSION: CheckDef = check(
 .parents(&["vmm.reach.credentials"]);
 pub(crate) const OPEN_API: CheckDef = check(
     "vmm.reach.open-api",
-    "the VMM does not answer those without a credential",
+    "the VMM does not answer just anybody",
     REACH,
     "who reaches the API starts, changes and removes every VM of the host",
 )

@@ -252,7 +252,7 @@ fn real_host_commands() -> Result<(), Failure> {
         "cargo install --path bins/dstack-vmmctl",
         "export DSTACK_VMM_URL=unix:/run/dstack/vmm.sock   # or https://vmm.example.com with --token-from FILE",
         "dstack-vmmctl doctor",
-        "dstack-vmmctl init --name hello-world --compose crates/dstack-examples/examples/hello-world/docker-compose.yaml",
+        "dstack-vmmctl init hello-world --compose crates/dstack-examples/examples/hello-world/docker-compose.yaml",
         "dstack-vmmctl deploy",
         "dstack-vmmctl logs --follow hello-world",
         "dstack-vmmctl check hello-world",

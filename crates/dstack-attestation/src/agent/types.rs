@@ -180,7 +180,7 @@ pub struct AppInfo {
     /// A certificate chain of the app in PEM whose leaf carries evidence. Empty until the agent has one.
     #[cfg_attr(feature = "protobuf", prost(string, tag = "3"))]
     pub app_cert: String,
-    /// [`TcbInfo`] as a JSON text. Empty for callers from outside where the app-compose says `"public_tcbinfo": false`.
+    /// [`TcbInfo`](super::TcbInfo) as a JSON text. Empty for callers from outside where the app-compose says `"public_tcbinfo": false`.
     #[cfg_attr(feature = "protobuf", prost(string, tag = "4"))]
     pub tcb_info: String,
     /// Name in the app-compose.
