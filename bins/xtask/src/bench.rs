@@ -10,7 +10,7 @@ pub(crate) struct Bench {}
 
 impl Bench {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        run(&mut cargo(["bench", "--package", "dstack-vmm-client"]))?;
+        run(&mut cargo(["bench", "--package", "dstack-vmm-client", "--package", "dstack-vmmctl"]))?;
         Ok(ExitCode::SUCCESS)
     }
 }

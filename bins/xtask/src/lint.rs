@@ -19,7 +19,10 @@ impl Lint {
 
 /// Every lint, each a layer of its own.
 pub(crate) fn all(layers: &mut Layers) {
-    layers.run("format", || run(&mut cargo(["fmt", "--all", "--check"])));
+    layers.run("format", || {
+        run(&mut cargo(["fmt", "--all", "--check"]))?;
+        run(cargo(["fmt", "--check"]).current_dir(root().join("fuzz")))
+    });
     layers.run("clippy", || {
         run(&mut cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))
     });
