@@ -32,6 +32,8 @@
 //! ```
 
 pub mod atomic;
+#[cfg(test)]
+mod captured;
 pub mod completions;
 mod error;
 mod exit;

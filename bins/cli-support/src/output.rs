@@ -156,24 +156,11 @@ impl std::fmt::Debug for Output {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
 
     use dstack_check::Finding;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::captured::Captured;
 
     struct Broken(io::ErrorKind);
 
@@ -187,7 +174,7 @@ mod tests {
     }
 
     fn written(json: bool, write: impl FnOnce(&mut Output)) -> String {
-        let shared = Shared::default();
+        let shared = Captured::default();
         write(&mut Output::new(Box::new(shared.clone()), json, Style::new()));
         String::from_utf8(shared.0.lock().unwrap().clone()).unwrap()
     }

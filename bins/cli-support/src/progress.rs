@@ -180,23 +180,11 @@ impl Drop for Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::captured::Captured;
 
     #[test]
     fn without_a_terminal_every_event_is_one_line() {
-        let shared = Shared::default();
+        let shared = Captured::default();
         let progress = Progress::lines(Box::new(shared.clone()));
         assert!(!progress.is_live());
         progress.line("two hosts");
@@ -217,7 +205,7 @@ mod tests {
 
     #[test]
     fn live_steps_hide_nothing_that_is_written_meanwhile() {
-        let shared = Shared::default();
+        let shared = Captured::default();
         let lines = Lines {
             writer: Arc::new(Mutex::new(Box::new(shared.clone()))),
             live: Some(MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden())),

@@ -12,29 +12,14 @@ impl Desired {
     /// # Errors
     /// When the VM's app-compose cannot be read.
     pub fn of_vm(configuration: &VmConfiguration) -> Result<Self, ComposeError> {
+        let compose = AppComposeDocument::from_bytes(configuration.compose_file.as_bytes())?;
         Ok(Self {
-            name: configuration.name.clone(),
-            compose: AppComposeDocument::from_bytes(configuration.compose_file.as_bytes())?,
-            app_id: None,
             image: configuration.image.clone(),
             vcpu: configuration.vcpu,
             memory_mib: configuration.memory,
             disk_gib: configuration.disk_size,
             ports: configuration.ports.iter().filter_map(|port| PortSpec::from_mapping(port).ok()).collect(),
-            env: DesiredEnv::Keep,
-            env_notes: Vec::new(),
-            env_without_value: Vec::new(),
-            user_config: None,
-            kms_urls: None,
-            gateway_urls: None,
-            gpus: None,
-            networking: None,
-            hugepages: None,
-            pin_numa: None,
-            no_tee: None,
-            signers: Vec::new(),
-            legacy_signature: false,
-            keep_hashes: 0,
+            ..Self::keeping(configuration.name.clone(), compose)
         })
     }
 }

@@ -113,6 +113,34 @@ pub enum DesiredEnv {
 }
 
 impl Desired {
+    /// An app with this document that leaves everything else of its VM as it is.
+    pub(super) fn keeping(name: String, compose: AppComposeDocument) -> Self {
+        Self {
+            name,
+            compose,
+            app_id: None,
+            image: String::new(),
+            vcpu: 0,
+            memory_mib: 0,
+            disk_gib: 0,
+            ports: Vec::new(),
+            env: DesiredEnv::Keep,
+            env_notes: Vec::new(),
+            env_without_value: Vec::new(),
+            user_config: None,
+            kms_urls: None,
+            gateway_urls: None,
+            gpus: None,
+            networking: None,
+            hugepages: None,
+            pin_numa: None,
+            no_tee: None,
+            signers: Vec::new(),
+            legacy_signature: false,
+            keep_hashes: 0,
+        }
+    }
+
     /// Compose hash.
     pub fn hash(&self) -> ComposeHash {
         self.compose.hash()

@@ -52,7 +52,6 @@ pub fn rollback(
         )));
     }
     let desired = Desired {
-        name: entry.name.clone(),
         // The same app also where its VM is gone and a new one is made.
         app_id: entry.app_id.parse().ok(),
         image: entry.image.clone(),
@@ -60,21 +59,8 @@ pub fn rollback(
         memory_mib: entry.memory_mib,
         disk_gib: now.map_or(entry.disk_gib, |now| now.disk_size.max(entry.disk_gib)),
         ports: entry.ports.iter().filter_map(|port| port.parse::<PortSpec>().ok()).collect(),
-        env: DesiredEnv::Keep,
-        env_notes: Vec::new(),
-        env_without_value: Vec::new(),
-        user_config: None,
-        kms_urls: None,
-        gateway_urls: None,
-        gpus: None,
-        networking: None,
-        hugepages: None,
-        pin_numa: None,
-        no_tee: None,
-        signers: Vec::new(),
-        legacy_signature: false,
         keep_hashes,
-        compose,
+        ..Desired::keeping(entry.name.clone(), compose)
     };
     if desired.uses_kms() {
         let hash = desired.hash();
