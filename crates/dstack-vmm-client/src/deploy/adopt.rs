@@ -1,7 +1,7 @@
 //! From a VM that is there to what should run, for changes that begin with what it has.
 
 use super::project::PortSpec;
-use super::resolve::{Desired, DesiredEnv};
+use super::resolve::Desired;
 use crate::api::VmConfiguration;
 use crate::app_compose::{AppComposeDocument, ComposeError};
 

@@ -5,7 +5,7 @@ use dstack_check::{Finding, Fix};
 use super::checks;
 use super::history::Entry;
 use super::project::PortSpec;
-use super::resolve::{Desired, DesiredEnv};
+use super::resolve::Desired;
 use crate::api::VmConfiguration;
 use crate::app_compose::{AppComposeDocument, ComposeError};
 
