@@ -136,6 +136,12 @@ impl Demo {
         stage.deploy(&image)?;
         stage.succeed(&["logs".as_ref(), "--tail".as_ref(), "8".as_ref(), EXAMPLE.as_ref()])?;
         let code = stage.check(&[])?;
+        line(
+            "What can only be told inside the CVM stays unknown here, and the answer of a report with unknowns is not yes (exit code 1).",
+        )?;
+        line(
+            "A program in the CVM gets a quote from its guest agent; `check --quote FILE` takes that into account.",
+        )?;
         heading(&format!(
             "The app goes on running. Its project lies in {}; this removes it:",
             stage.project.display()
