@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::process::{Failure, Layers, cargo, output, root, run, say};
+use crate::process::{Failure, Layers, cargo, output, root, run};
 
 /// Checks format, clippy, the rules for files, and licences where cargo-deny is installed.
 #[derive(clap::Args)]
@@ -27,25 +27,16 @@ pub(crate) fn all(layers: &mut Layers) {
         run(&mut cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))
     });
     layers.run("files", files);
-    layers.run("licences", licences);
-}
-
-fn licences() -> Result<(), Failure> {
     if cargo(["deny", "--version"]).output().is_ok_and(|output| output.status.success()) {
-        run(&mut cargo([
-            "deny",
-            "--all-features",
-            "check",
-            "--hide-inclusion-graph",
-            "bans",
-            "licenses",
-            "sources",
-        ]))
+        layers.run("licences", || run(&mut cargo(DENY)));
     } else {
-        say("cargo-deny is not installed: licences and sources were not checked");
-        Ok(())
+        layers.not_run("licences", "cargo-deny is not installed");
     }
 }
+
+/// Without advisories: their database may be out of reach.
+const DENY: [&str; 7] =
+    ["deny", "--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
 
 /// Rules for the files of the project that no compiler knows.
 fn files() -> Result<(), Failure> {

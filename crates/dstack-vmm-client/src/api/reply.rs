@@ -68,10 +68,16 @@ pub fn read_reply<M: Method>(
 ) -> Result<M::Response, ReplyError> {
     match status {
         200..=299 => {
-            // Methods without a reply answer `null`; a server may also send nothing at all.
-            let text: &[u8] = if body.is_empty() || body == b"null" { b"{}" } else { body };
-            serde_json::from_slice(text)
-                .map_err(|source| ReplyError::Undecodable { source, body: body.to_vec() })
+            let nothing = body.is_empty() || body == b"null";
+            // Methods without a reply answer `null`, or nothing at all. From any other that is no message: read as one, it
+            // would be a message of defaults.
+            let has_reply = size_of::<M::Response>() > 0;
+            let result = match (nothing, has_reply) {
+                (true, true) => Err(serde::de::Error::custom("the answer is empty")),
+                (true, false) => serde_json::from_slice(b"{}"),
+                (false, _) => serde_json::from_slice(body),
+            };
+            result.map_err(|source| ReplyError::Undecodable { source, body: body.to_vec() })
         }
         401 => Err(ReplyError::Unauthorized { challenge: challenge.map(str::to_owned) }),
         _ => match server_message(body) {
@@ -121,4 +127,19 @@ fn protobuf_message(body: &[u8]) -> Option<String> {
         return None;
     }
     String::from_utf8(rest.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::method::{GetInfo, StopVm};
+
+    #[test]
+    fn only_a_method_without_a_reply_may_answer_nothing() {
+        for body in [&b""[..], b"null"] {
+            assert!(read_reply::<StopVm>(200, None, None, body).is_ok());
+            let error = read_reply::<GetInfo>(200, None, None, body).unwrap_err();
+            assert!(matches!(error, ReplyError::Undecodable { .. }), "{error}");
+        }
+    }
 }

@@ -168,17 +168,6 @@ impl Client {
                 location: text(headers, LOCATION),
             });
         }
-        // Only a method without a reply may answer nothing. For the others it would read as a message of defaults.
-        let has_reply = size_of::<M::Response>() > 0;
-        if (200..300).contains(&status) && has_reply && (body.is_empty() || body == b"null") {
-            let source = serde::de::Error::custom("the answer is empty");
-            return Err(Error::Undecodable {
-                endpoint: endpoint(),
-                method: M::NAME,
-                source,
-                body: body.to_vec(),
-            });
-        }
         let content_type = text(headers, CONTENT_TYPE);
         let challenge = text(headers, WWW_AUTHENTICATE);
         read_reply::<M>(status, content_type.as_deref(), challenge.as_deref(), body).map_err(|error| {
