@@ -4,6 +4,29 @@ use std::collections::HashMap;
 
 use crate::{Catalogue, CheckDef, Finding, Report, Status};
 
+/// Which answers of a parent keep its children from being asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gate {
+    /// A parent must have been answered: failed, unknown and skipped parents close the way. Right where a child rests
+    /// on what its parent found.
+    #[default]
+    Answered,
+    /// Only a failure closes the way, and what was skipped because of one. Right where a child has evidence of its own
+    /// that may be there when the parent's is not: a kernel log tells of a module even when nothing is known of the CPU.
+    NotFailed,
+}
+
+impl Gate {
+    /// Does a parent with this answer keep its children from being asked?
+    pub const fn closes_after(self, status: &Status) -> bool {
+        match self {
+            Self::Answered => status.blocks_children(),
+            Self::NotFailed => matches!(status, Status::Fail | Status::Skipped { .. }),
+        }
+    }
+}
+
 /// A walk through a catalogue, one check at a time.
 ///
 /// It is the only place that decides what is skipped: a check is handed out when every parent has an answer that lets
@@ -33,6 +56,7 @@ use crate::{Catalogue, CheckDef, Finding, Report, Status};
 #[derive(Debug)]
 pub struct Evaluation<'a> {
     catalogue: &'a Catalogue,
+    gate: Gate,
     findings: Vec<Finding>,
     /// Position of a check's finding, by id.
     answered: HashMap<&'static str, usize>,
@@ -43,9 +67,17 @@ impl<'a> Evaluation<'a> {
     pub fn new(catalogue: &'a Catalogue) -> Self {
         Self {
             catalogue,
+            gate: Gate::default(),
             findings: Vec::with_capacity(catalogue.len()),
             answered: HashMap::with_capacity(catalogue.len()),
         }
+    }
+
+    /// Chooses which answers of a parent keep its children from being asked.
+    #[must_use]
+    pub const fn gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
     }
 
     /// The check to carry out now, or `None` at the end. Asked again before [`Evaluation::record`], it is the same check.
@@ -88,7 +120,7 @@ impl<'a> Evaluation<'a> {
 
     fn obstacle(&self, check: &CheckDef) -> Option<&'static str> {
         let status = |parent: &&'static str| &self.findings[self.answered[parent]].status;
-        let blocking = check.parents.iter().filter(|parent| status(parent).blocks_children());
+        let blocking = check.parents.iter().filter(|parent| self.gate.closes_after(status(parent)));
         // The first of the most severe: `max_by_key` keeps the last of equals, hence the reversed order.
         blocking.rev().max_by_key(|parent| status(parent).severity()).copied()
     }
@@ -216,6 +248,23 @@ mod tests {
     fn warnings_and_not_applicable_let_children_run() {
         assert_eq!(statuses(CheckDef::warn)[2], "t.leaf warn");
         assert_eq!(statuses(CheckDef::not_applicable)[2], "t.leaf not-applicable");
+    }
+
+    #[test]
+    fn behind_the_open_gate_only_failures_block() {
+        let catalogue = catalogue();
+        let mut evaluation = Evaluation::new(&catalogue).gate(Gate::NotFailed);
+        while let Some(check) = evaluation.next_check() {
+            let finding = match check.id {
+                "t.root" => check.unknown("no right"),
+                "t.mid" => check.fail(),
+                _ => check.pass(),
+            };
+            evaluation.record(finding);
+        }
+        let report = evaluation.finish("host");
+        let words: Vec<&str> = report.findings().iter().map(|finding| finding.status.word()).collect();
+        assert_eq!(words, ["unknown", "fail", "skipped", "pass", "pass"]);
     }
 
     #[test]

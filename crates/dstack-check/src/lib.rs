@@ -13,7 +13,7 @@ pub mod text;
 
 pub use catalogue::{Catalogue, CatalogueError};
 pub use definition::CheckDef;
-pub use evaluate::Evaluation;
+pub use evaluate::{Evaluation, Gate};
 pub use finding::{CheckId, Evidence, Finding, MAX_EXCERPT, Status};
 pub use fix::Fix;
 pub use hint::{Hint, Hinted};

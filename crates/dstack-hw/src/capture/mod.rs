@@ -1,0 +1,1 @@
+//! Captures: the readings of a host in one redacted, versioned file.

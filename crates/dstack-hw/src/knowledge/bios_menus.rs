@@ -1,0 +1,1 @@
+//! What firmware settings are called, by vendor: menu and Redfish attribute.

@@ -1,0 +1,1 @@
+//! Error codes of the quote stack, the TDX module and the registration agent.

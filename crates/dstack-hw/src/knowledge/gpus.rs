@@ -1,0 +1,1 @@
+//! NVIDIA devices that have a confidential mode.

@@ -1,0 +1,1 @@
+//! Kernels and distributions, and how each brings TDX or SEV-SNP up.

@@ -1,0 +1,1 @@
+//! Versions of QEMU and what they can do.

@@ -1,0 +1,1 @@
+//! Which checks a kind of host must pass.

@@ -1,0 +1,1 @@
+//! The three answers that must not be confused: cannot, not enabled yet, ready.

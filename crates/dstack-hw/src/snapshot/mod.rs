@@ -1,0 +1,1 @@
+//! What a set-up host looks like, and how two of them differ.

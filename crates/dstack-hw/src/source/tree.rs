@@ -1,0 +1,1 @@
+//! A tree of files with recorded readings beside it.
