@@ -10,7 +10,11 @@ pub(crate) struct Bench {}
 
 impl Bench {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        run(&mut cargo(["bench", "--package", "dstack-vmm-client", "--package", "dstack-vmmctl"]))?;
+        let mut command = cargo(["bench"]);
+        for name in ["dstack-vmm-client", "dstack-vmmctl", "dstack-hw", "dstack-hw-cli"] {
+            command.args(["--package", name]);
+        }
+        run(&mut command)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -70,6 +70,10 @@ fn all() -> Result<Vec<Generated>, Failure> {
             text: reference("dstack-emulator", dstack_emulator_cli::command_line()),
         },
         Generated {
+            path: "docs/cli/dstack-hw.md",
+            text: reference("dstack-hw", dstack_hw_cli::command_line()),
+        },
+        Generated {
             path: "schemas/report-v1.json",
             text: schema(&dstack_check::render::json::report_schema())?,
         },
@@ -92,6 +96,7 @@ fn checks() -> Vec<(&'static str, &'static str, Vec<CheckDef>)> {
         ("dstack-vmm-client", "vmm.toml", dstack_vmm_client::config::CHECKS.to_vec()),
         ("dstack-vmm-client", "Deployments", dstack_vmm_client::deploy::checks::CHECKS.to_vec()),
         ("dstack-vmmctl", "Hosts and environments", dstack_vmmctl::checks::all().collect()),
+        ("dstack-hw", "Hosts from the silicon up", dstack_hw::checks::all().map(|check| check.def).collect()),
     ]
 }
 

@@ -14,8 +14,14 @@ pub(crate) struct Test {
 }
 
 /// The packages that are made to be published.
-const PUBLISHED: &[&str] =
-    &["dstack-check", "dstack-vmm-client", "dstack-attestation", "dstack-emulator", "dstack-examples"];
+const PUBLISHED: &[&str] = &[
+    "dstack-check",
+    "dstack-hw",
+    "dstack-vmm-client",
+    "dstack-attestation",
+    "dstack-emulator",
+    "dstack-examples",
+];
 
 /// Crates in the tree of the VMM client: without features, and with the default ones.
 const PURE_TREE_BELOW: usize = 40;

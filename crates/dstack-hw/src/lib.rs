@@ -14,7 +14,7 @@ pub mod source;
 
 pub use error::Error;
 pub use facts::{CollectOptions, HostFacts};
-// pub use profile::{Profile, Requirement};
-// pub use readiness::{Assessment, Readiness};
+pub use profile::{MAX_PROFILE, Profile, Requirement};
+pub use readiness::{Assessment, Readiness, Softened};
 pub use reading::{Fact, Reading, Unread};
 pub use source::HostSource;

@@ -8,6 +8,7 @@ pub mod guest;
 pub mod io;
 pub mod kernel;
 pub mod kernel_log;
+pub mod kernel_tdx;
 pub mod kvm;
 pub mod memory;
 pub mod msr;
@@ -23,7 +24,8 @@ pub mod topology;
 use serde::Serialize;
 
 use crate::source::{
-    CpuidRegisters, FileMeta, HostSource, KvmCapabilities, Origin, Probe, ProbeOutput, RawKernelLog,
+    CpuidRegisters, DiskSpace, FileMeta, HostSource, KvmCapabilities, Origin, Probe, ProbeOutput,
+    RawKernelLog,
 };
 use crate::{Fact, Reading, Unread};
 
@@ -49,6 +51,8 @@ pub struct HostFacts {
     /// Its log.
     #[serde(skip)]
     pub kernel_log: Fact<kernel_log::KernelLog>,
+    /// How far it got with TDX.
+    pub tdx: kernel_tdx::KernelTdx,
     /// KVM.
     pub kvm: kvm::Kvm,
     /// SGX.
@@ -123,7 +127,9 @@ impl HostFacts {
             let qemu = scope.spawn(|| qemu::Qemu::collect(source));
             let kernel_log = scope.spawn(|| kernel_log::KernelLog::collect(source));
             let registration = scope.spawn(|| registration::Registration::collect(source));
+            let kernel_log = joined(kernel_log);
             Self {
+                tdx: kernel_tdx::KernelTdx::collect(source, &kernel_log),
                 origin: source.origin(),
                 environment: environment::Environment::collect(source),
                 cpu: cpu::Cpu::collect(source),
@@ -142,7 +148,7 @@ impl HostFacts {
                 build: build::BuildTools::collect(source),
                 services: joined(services),
                 qemu: joined(qemu),
-                kernel_log: joined(kernel_log),
+                kernel_log,
                 registration: joined(registration),
             }
         })
@@ -195,6 +201,10 @@ impl HostSource for Asked<'_> {
 
     fn kvm(&self) -> Reading<KvmCapabilities> {
         self.source.kvm()
+    }
+
+    fn disk(&self, path: &str) -> Reading<DiskSpace> {
+        self.source.disk(path)
     }
 
     fn probe(&self, probe: &Probe) -> Reading<ProbeOutput> {

@@ -1,16 +1,106 @@
-//! AMD SEV-SNP on a host.
+//! What an AMD host says of SEV-SNP beside its log: parameters of kvm_amd, devices, ids that are left.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::HostSource;
+use crate::source::FileMeta;
+use crate::{Fact, Unread};
 
-/// AMD SEV-SNP on a host.
+/// What an AMD host says of SEV-SNP.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub struct Snp {}
+pub struct Snp {
+    /// `/sys/module/kvm_amd/parameters/sev`.
+    pub kvm_sev: Fact<bool>,
+    /// `/sys/module/kvm_amd/parameters/sev_es`.
+    pub kvm_sev_es: Fact<bool>,
+    /// `/sys/module/kvm_amd/parameters/sev_snp`. Absent where kvm_amd is not loaded or the kernel does not know it.
+    pub kvm_sev_snp: Fact<bool>,
+    /// Is kvm_amd loaded?
+    pub kvm_amd: Fact<bool>,
+    /// `/dev/sev`: the secure processor.
+    pub device: Fact<FileMeta>,
+    /// Ids that guests share, by resource, from `misc.capacity` of the root control group: `sev 410`, `sev_es 99`.
+    pub asids: Fact<BTreeMap<String, u64>>,
+    /// Extended features of the first IOMMU, from `/sys/class/iommu/ivhd0/amd-iommu/features`. Bit 63: SEV-SNP.
+    pub iommu_features: Fact<u64>,
+    /// How much memory a process of the caller may lock, in bytes; `None` is no limit. From `/proc/self/limits`.
+    pub memlock: Fact<Option<u64>>,
+}
 
 impl Snp {
-    pub(crate) fn collect(_source: &dyn HostSource) -> Self {
-        Self {}
+    pub(crate) fn collect(source: &dyn HostSource) -> Self {
+        let parameter = |name: &str| {
+            Fact::from(source.text(&format!("/sys/module/kvm_amd/parameters/{name}")))
+                .and_then(|text| switch(&text))
+        };
+        Self {
+            kvm_sev: parameter("sev"),
+            kvm_sev_es: parameter("sev_es"),
+            kvm_sev_snp: parameter("sev_snp"),
+            kvm_amd: Fact::from(source.exists("/sys/module/kvm_amd")),
+            device: Fact::from(source.stat("/dev/sev")),
+            asids: ["/sys/fs/cgroup/misc.capacity", "/sys/fs/cgroup/misc/misc.capacity"]
+                .into_iter()
+                .map(|path| Fact::from(source.text(path)))
+                .find(|text| !text.is_absent())
+                .unwrap_or(Fact::Absent)
+                .map(|text| capacities(&text)),
+            iommu_features: Fact::from(source.text("/sys/class/iommu/ivhd0/amd-iommu/features")).and_then(
+                |text| {
+                    iommu_features(&text)
+                        .map_or_else(|| not_understood("the IOMMU's features", &text), Fact::Known)
+                },
+            ),
+            memlock: Fact::from(source.text("/proc/self/limits")).and_then(|text| {
+                memlock(&text).map_or_else(
+                    || Fact::Unread(Unread::Failed("no limit on locked memory listed".to_owned())),
+                    Fact::Known,
+                )
+            }),
+        }
+    }
+}
+
+/// A switch of a kernel module: `Y` and `N`, older kernels `1` and `0`.
+fn switch(text: &str) -> Fact<bool> {
+    match text.trim() {
+        "Y" | "1" => Fact::Known(true),
+        "N" | "0" => Fact::Known(false),
+        _ => not_understood("a parameter of kvm_amd", text),
+    }
+}
+
+fn not_understood<T>(what: &str, text: &str) -> Fact<T> {
+    let shown: String = text.trim().chars().take(40).collect();
+    Fact::Unread(Unread::Failed(format!("{what} is not understood: `{shown}`")))
+}
+
+/// Lines of a resource and a number. `max` and everything else is left out.
+pub fn capacities(text: &str) -> BTreeMap<String, u64> {
+    text.lines()
+        .take(64)
+        .filter_map(|line| {
+            let (name, number) = line.trim().split_once(' ')?;
+            Some((name.to_owned(), number.trim().parse().ok()?))
+        })
+        .collect()
+}
+
+/// One or two numbers in hex, `25bf732fa2295afe:1d`: the first has the features.
+pub fn iommu_features(text: &str) -> Option<u64> {
+    let first = text.trim().split(':').next()?;
+    u64::from_str_radix(first.strip_prefix("0x").unwrap_or(first), 16).ok()
+}
+
+/// The soft limit of the line `Max locked memory`; `Some(None)` is no limit.
+pub fn memlock(text: &str) -> Option<Option<u64>> {
+    let rest = text.lines().find_map(|line| line.strip_prefix("Max locked memory"))?;
+    match rest.split_whitespace().next()? {
+        "unlimited" => Some(None),
+        number => number.parse().ok().map(Some),
     }
 }

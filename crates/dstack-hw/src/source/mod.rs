@@ -3,28 +3,41 @@
 //! Everything the crate knows about a host went through a [`HostSource`]: the live host, a tree of files with recorded
 //! readings, a capture, or texts that somebody pasted. Facts and checks do not know which it was.
 
+mod cpuid;
+#[cfg(target_os = "linux")]
+mod files;
 #[cfg(target_os = "linux")]
 mod live;
+mod log_text;
 mod pasted;
 mod probe;
 mod readings;
+#[cfg(target_os = "linux")]
 mod tree;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Reading;
 
-// pub use live::LiveHost;
-pub use pasted::Pasted;
-pub use probe::{Probe, ProbeOutput};
+#[cfg(target_os = "linux")]
+pub use live::LiveHost;
+pub use pasted::{Pasted, PastedKind};
+pub use probe::{Probe, ProbeOutput, UNITS};
 pub use readings::{Readings, Unlisted};
-// pub use tree::TreeHost;
+#[cfg(target_os = "linux")]
+pub use tree::TreeHost;
 
 /// The longest file that is read, in bytes. Longer ones are [`Unread::TooLarge`](crate::Unread::TooLarge), and can still be digested.
-pub const MAX_FILE: usize = 4 << 20;
+pub const MAX_FILE: usize = 16 << 20;
 
-/// The most names that are read of one folder.
+/// The longest file that is digested, in bytes. Longer ones are [`Unread::TooLarge`](crate::Unread::TooLarge).
+pub const MAX_DIGEST: u64 = 2 << 30;
+
+/// The most names that are read of one folder. A folder with more is [`Unread::TooLarge`](crate::Unread::TooLarge).
 pub const MAX_NAMES: usize = 65_536;
+
+/// The longest kernel log that is kept, in bytes. Of a longer one the beginning and the end are kept.
+pub const MAX_LOG: usize = 8 << 20;
 
 /// A source of raw readings. Nothing a source does changes the host.
 ///
@@ -34,7 +47,8 @@ pub trait HostSource: Sync {
     /// What kind of source it is.
     fn origin(&self) -> Origin;
 
-    /// The registers after `CPUID` with this leaf in EAX and sub-leaf in ECX.
+    /// The registers after `CPUID` with this leaf in EAX and sub-leaf in ECX. A leaf above the highest that the processor
+    /// announces for its range is [`Unread::Absent`](crate::Unread::Absent).
     fn cpuid(&self, leaf: u32, subleaf: u32) -> Reading<CpuidRegisters>;
 
     /// A model-specific register of one logical CPU.
@@ -43,7 +57,7 @@ pub trait HostSource: Sync {
     /// The content of a file of at most [`MAX_FILE`] bytes.
     fn read(&self, path: &str) -> Reading<Vec<u8>>;
 
-    /// The SHA-256 of a file of any length, in lower-case hex.
+    /// The SHA-256 of a file of at most [`MAX_DIGEST`] bytes, in lower-case hex.
     fn digest(&self, path: &str) -> Reading<String>;
 
     /// The names in a folder, sorted, without `.` and `..`. A name that is not UTF-8 is left out.
@@ -57,6 +71,9 @@ pub trait HostSource: Sync {
 
     /// What `/dev/kvm` says of itself.
     fn kvm(&self) -> Reading<KvmCapabilities>;
+
+    /// The space of the file system that a folder is on.
+    fn disk(&self, path: &str) -> Reading<DiskSpace>;
 
     /// The output of one of a closed list of commands, none of which changes the host.
     fn probe(&self, probe: &Probe) -> Reading<ProbeOutput>;
@@ -189,6 +206,16 @@ pub struct KvmCapabilities {
     pub api_version: i32,
     /// `KVM_CHECK_EXTENSION(KVM_CAP_VM_TYPES)`: a bit a type of VM; 0 where the kernel does not know the extension.
     pub vm_types: u64,
+}
+
+/// The space of a file system, as `statvfs` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DiskSpace {
+    /// Its size, in bytes.
+    pub total: u64,
+    /// What a user without privileges may still write, in bytes.
+    pub available: u64,
 }
 
 /// Permission bits as an octal string, the way people read them.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CpuidRegisters, FileKind, FileMeta, HostSource, KvmCapabilities, Origin, Probe, ProbeOutput, RawKernelLog,
+    CpuidRegisters, DiskSpace, FileKind, FileMeta, HostSource, KvmCapabilities, Origin, Probe, ProbeOutput,
+    RawKernelLog,
 };
 use crate::{Reading, Unread};
 
@@ -31,6 +32,7 @@ pub struct Readings {
     pub(crate) stats: BTreeMap<String, Reading<FileMeta>>,
     pub(crate) kernel_log: Reading<RawKernelLog>,
     pub(crate) kvm: Reading<KvmCapabilities>,
+    pub(crate) disks: BTreeMap<String, Reading<DiskSpace>>,
     pub(crate) probes: BTreeMap<Probe, Reading<ProbeOutput>>,
 }
 
@@ -72,6 +74,7 @@ impl Readings {
             stats: BTreeMap::new(),
             kernel_log: Err(none.clone()),
             kvm: Err(none),
+            disks: BTreeMap::new(),
             probes: BTreeMap::new(),
         }
     }
@@ -172,6 +175,13 @@ impl Readings {
         self
     }
 
+    /// Sets the space of the file system that a folder is on.
+    #[must_use]
+    pub fn disk_space(mut self, path: impl Into<String>, space: DiskSpace) -> Self {
+        self.disks.insert(path.into(), Ok(space));
+        self
+    }
+
     /// Sets the output of a command.
     #[must_use]
     pub fn probe_output(mut self, probe: Probe, output: ProbeOutput) -> Self {
@@ -196,7 +206,7 @@ impl Readings {
     }
 
     /// The names below a folder that follow from the files and devices listed. `None` where there is none.
-    fn implied_folder(&self, path: &str) -> Option<Vec<String>> {
+    pub(crate) fn implied_folder(&self, path: &str) -> Option<Vec<String>> {
         let prefix = format!("{}/", path.trim_end_matches('/'));
         let below = |listed: &String| {
             listed.strip_prefix(&prefix).and_then(|rest| rest.split('/').next()).map(str::to_owned)
@@ -216,7 +226,8 @@ impl HostSource for Readings {
     }
 
     fn cpuid(&self, leaf: u32, subleaf: u32) -> Reading<CpuidRegisters> {
-        self.cpuid.get(&(leaf, subleaf)).cloned().unwrap_or_else(|| {
+        let known = |leaf, subleaf| self.cpuid.get(&(leaf, subleaf)).cloned();
+        super::cpuid::gated(leaf, subleaf, known).unwrap_or_else(|| {
             // A CPU answers every leaf it is asked for below its highest; one that is not listed has nothing to say.
             if self.unlisted == Unlisted::Absent && !self.cpuid.is_empty() {
                 Ok(CpuidRegisters::default())
@@ -288,6 +299,10 @@ impl HostSource for Readings {
 
     fn kvm(&self) -> Reading<KvmCapabilities> {
         self.kvm.clone()
+    }
+
+    fn disk(&self, path: &str) -> Reading<DiskSpace> {
+        self.disks.get(path).cloned().unwrap_or_else(|| self.unlisted())
     }
 
     fn probe(&self, probe: &Probe) -> Reading<ProbeOutput> {

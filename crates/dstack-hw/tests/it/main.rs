@@ -1,1 +1,4 @@
-//! Integration tests.
+//! Integration tests: what real hosts printed, synthetic hosts, traps, properties.
+
+mod draft;
+mod look;

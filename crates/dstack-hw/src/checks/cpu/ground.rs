@@ -1,0 +1,83 @@
+//! What many checks stand on: whose CPU it is, what the log says, what is proven from further up.
+
+use dstack_check::{CheckDef, Finding};
+
+use super::identity::Identity;
+use crate::facts::cpu::Vendor;
+use crate::facts::kernel_tdx::{TdxProof, TdxStage};
+use crate::facts::msr::Register;
+use crate::{Fact, HostFacts};
+
+/// The finding of a check that is for Intel's CPUs, on any other.
+pub(in crate::checks) fn unless_intel(check: &CheckDef, facts: &HostFacts) -> Option<Finding> {
+    unless(check, facts, &Vendor::Intel)
+}
+
+/// The finding of a check that is for AMD's CPUs, on any other.
+pub(in crate::checks) fn unless_amd(check: &CheckDef, facts: &HostFacts) -> Option<Finding> {
+    unless(check, facts, &Vendor::Amd)
+}
+
+/// `None` where the vendor is the wanted one, or where nothing tells.
+fn unless(check: &CheckDef, facts: &HostFacts, wanted: &Vendor) -> Option<Finding> {
+    let vendor = Identity::of(facts).vendor?;
+    (vendor != *wanted)
+        .then(|| check.not_applicable().observed(format!("the CPU is made by {vendor}, not by {wanted}")))
+}
+
+/// The last message of the kernel that is exactly this, beside blanks at its end.
+pub(in crate::checks) fn said<'a>(facts: &'a HostFacts, text: &str) -> Option<&'a str> {
+    said_where(facts, |message| message.trim_end() == text)
+}
+
+/// The line of the last message of the kernel for which this holds.
+pub(in crate::checks) fn said_where(facts: &HostFacts, holds: impl Fn(&str) -> bool) -> Option<&str> {
+    let log = facts.kernel_log.known()?;
+    log.messages.iter().rfind(|message| holds(&message.text)).map(|message| message.line.as_str())
+}
+
+/// Why a kernel log that does not have a message does not tell anything.
+pub(in crate::checks) fn log_is_silent(facts: &HostFacts) -> String {
+    match &facts.kernel_log {
+        Fact::Known(log) if log.from_boot => "the kernel log does not mention it".to_owned(),
+        Fact::Known(_) => "the kernel log does not reach back to the boot".to_owned(),
+        Fact::Absent => "there is no kernel log".to_owned(),
+        Fact::Unread(why) => format!("kernel log: {why}"),
+    }
+}
+
+/// Why a register has no value, with its name.
+pub(in crate::checks) fn register_is_silent<T>(register: Register, fact: &Fact<T>) -> String {
+    match fact {
+        Fact::Absent => format!("{register}: no device /dev/cpu/*/msr, load the module msr as root"),
+        Fact::Unread(why) => format!("{register}: {why}"),
+        Fact::Known(_) => format!("{register} was read"),
+    }
+}
+
+/// Why neither a register nor the log tells.
+pub(in crate::checks) fn neither<T>(register: Register, fact: &Fact<T>, facts: &HostFacts) -> String {
+    format!("{}; {}", register_is_silent(register, fact), log_is_silent(facts))
+}
+
+/// Where a register was read, for evidence.
+pub(in crate::checks) fn register_source(register: Register, facts: &HostFacts) -> String {
+    let cpu = facts.msrs.packages.first().map_or(0, |package| package.first_cpu);
+    format!("{register} of CPU {cpu}")
+}
+
+/// A pass that follows from something further up.
+pub(in crate::checks) fn implied(check: &CheckDef, proof: TdxProof) -> Finding {
+    let what = match proof.stage {
+        TdxStage::PlatformAccepted => "the kernel has accepted the private key ids",
+        TdxStage::ModuleLoaded => "the TDX module answers",
+        TdxStage::ModuleInitialized => "the TDX module is initialised",
+        TdxStage::KvmReady => "KVM has TDX up",
+    };
+    check.pass().observed(format!("implied: {what}")).evidence(proof.source, proof.excerpt)
+}
+
+/// [`implied`], where TDX is proven to have come up to this stage.
+pub(in crate::checks) fn implied_by(check: &CheckDef, facts: &HostFacts, stage: TdxStage) -> Option<Finding> {
+    facts.tdx_proven(stage).map(|proof| implied(check, proof))
+}

@@ -1,1 +1,0 @@
-//! What firmware settings are called, by vendor: menu and Redfish attribute.

@@ -1,1 +1,0 @@
-//! Error codes of the quote stack, the TDX module and the registration agent.

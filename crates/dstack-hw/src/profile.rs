@@ -1,1 +1,0 @@
-//! Which checks a kind of host must pass.
