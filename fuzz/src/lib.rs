@@ -4,8 +4,14 @@
 //! `fuzz_targets/` hand the functions to the engine; the tests here hand them the kept corpora.
 
 pub mod app_compose;
+pub mod capture;
+pub mod cpuinfo;
+pub mod dmi;
+pub mod efivar;
 pub mod env_file;
+pub mod kernel_log;
 pub mod log_lines;
+pub mod qcnl;
 pub mod vmm_toml;
 
 #[cfg(test)]
@@ -33,13 +39,43 @@ mod tests {
     }
 
     #[test]
+    fn capture() {
+        replay("capture", super::capture::run);
+    }
+
+    #[test]
+    fn cpuinfo() {
+        replay("cpuinfo", super::cpuinfo::run);
+    }
+
+    #[test]
+    fn dmi() {
+        replay("dmi", super::dmi::run);
+    }
+
+    #[test]
+    fn efivar() {
+        replay("efivar", super::efivar::run);
+    }
+
+    #[test]
     fn env_file() {
         replay("env_file", super::env_file::run);
     }
 
     #[test]
+    fn kernel_log() {
+        replay("kernel_log", super::kernel_log::run);
+    }
+
+    #[test]
     fn log_lines() {
         replay("log_lines", super::log_lines::run);
+    }
+
+    #[test]
+    fn qcnl() {
+        replay("qcnl", super::qcnl::run);
     }
 
     #[test]

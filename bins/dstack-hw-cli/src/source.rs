@@ -26,6 +26,15 @@ pub(crate) struct SourceArgs {
     pub(crate) root: Option<PathBuf>,
 }
 
+/// The option that names a tree of files, for commands that know no other source than that and this host.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "What is looked at")]
+pub(crate) struct TreeArgs {
+    /// A tree of files of a host, such as a mounted disk
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+}
+
 /// What is asked beside reading.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "What is looked at")]

@@ -74,9 +74,9 @@ impl World {
     }
 }
 
-/// A file of this package's fixtures.
-pub(crate) fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+/// A recorded output of the library's fixtures, for `--from`.
+pub(crate) fn recorded(name: &str) -> String {
+    format!("{}/../../crates/dstack-hw/tests/fixtures/recorded/{name}.json", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A synthetic host of the library's fixtures, for `--root`.

@@ -220,7 +220,10 @@ fn usage_of_children(source: &dyn HostSource, folder: &str) -> Option<BTreeMap<S
     let mut sum: Option<BTreeMap<String, u64>> = None;
     let names = source.list(folder).ok()?;
     let groups = names.iter().filter(|name| {
-        name.ends_with(".slice") || name.ends_with(".scope") || name.ends_with(".service") || !name.contains('.')
+        name.ends_with(".slice")
+            || name.ends_with(".scope")
+            || name.ends_with(".service")
+            || !name.contains('.')
     });
     for name in groups.take(MAX_GROUPS) {
         if let Ok(text) = source.text(&format!("{folder}/{name}/misc.current")) {
@@ -272,7 +275,10 @@ mod tests {
             .file("/sys/fs/cgroup/misc.current", "tdx 2\n");
         let kvm = Kvm::collect(&host);
         let misc = kvm.misc.known().unwrap();
-        assert_eq!((misc.capacity("tdx"), misc.in_use("tdx"), misc.capacity("sev")), (Some(31), Some(2), Some(0)));
+        assert_eq!(
+            (misc.capacity("tdx"), misc.in_use("tdx"), misc.capacity("sev")),
+            (Some(31), Some(2), Some(0))
+        );
 
         let host = Readings::empty_host().file("/sys/fs/cgroup/misc/misc.capacity", "sev_es 99\nsev 410\n");
         let kvm = Kvm::collect(&host);

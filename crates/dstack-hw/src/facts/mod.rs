@@ -161,9 +161,9 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 }
 
 /// A source that is asked only what the options allow.
-struct Asked<'a> {
-    source: &'a dyn HostSource,
-    options: CollectOptions,
+pub(crate) struct Asked<'a> {
+    pub(crate) source: &'a dyn HostSource,
+    pub(crate) options: CollectOptions,
 }
 
 impl HostSource for Asked<'_> {

@@ -54,6 +54,13 @@ pub struct Disagreement {
     pub values: Vec<(u32, u64)>,
 }
 
+impl PackageMsrs {
+    /// Was any register of this package read?
+    pub fn is_readable(&self) -> bool {
+        self.values.values().any(|value| value.known().is_some())
+    }
+}
+
 impl Msrs {
     pub(crate) fn collect(source: &dyn HostSource) -> Self {
         let cpu = Cpu::collect(source);
@@ -83,7 +90,7 @@ impl Msrs {
 
     /// Was any register of any package read?
     pub fn readable(&self) -> bool {
-        self.packages.iter().flat_map(|package| package.values.values()).any(|value| value.known().is_some())
+        self.packages.iter().any(PackageMsrs::is_readable)
     }
 
     /// The registers of which packages have different values, as far as they were read.

@@ -1,6 +1,4 @@
-//! What an AMD host says of SEV-SNP beside its log: parameters of kvm_amd, devices, ids that are left.
-
-use std::collections::BTreeMap;
+//! What an AMD host says of SEV-SNP beside its log: parameters of kvm_amd, its device, its IOMMU.
 
 use serde::Serialize;
 
@@ -19,12 +17,8 @@ pub struct Snp {
     pub kvm_sev_es: Fact<bool>,
     /// `/sys/module/kvm_amd/parameters/sev_snp`. Absent where kvm_amd is not loaded or the kernel does not know it.
     pub kvm_sev_snp: Fact<bool>,
-    /// Is kvm_amd loaded?
-    pub kvm_amd: Fact<bool>,
     /// `/dev/sev`: the secure processor.
     pub device: Fact<FileMeta>,
-    /// Ids that guests share, by resource, from `misc.capacity` of the root control group: `sev 410`, `sev_es 99`.
-    pub asids: Fact<BTreeMap<String, u64>>,
     /// Extended features of the first IOMMU, from `/sys/class/iommu/ivhd0/amd-iommu/features`. Bit 63: SEV-SNP.
     pub iommu_features: Fact<u64>,
     /// How much memory a process of the caller may lock, in bytes; `None` is no limit. From `/proc/self/limits`.
@@ -41,14 +35,7 @@ impl Snp {
             kvm_sev: parameter("sev"),
             kvm_sev_es: parameter("sev_es"),
             kvm_sev_snp: parameter("sev_snp"),
-            kvm_amd: Fact::from(source.exists("/sys/module/kvm_amd")),
             device: Fact::from(source.stat("/dev/sev")),
-            asids: ["/sys/fs/cgroup/misc.capacity", "/sys/fs/cgroup/misc/misc.capacity"]
-                .into_iter()
-                .map(|path| Fact::from(source.text(path)))
-                .find(|text| !text.is_absent())
-                .unwrap_or(Fact::Absent)
-                .map(|text| capacities(&text)),
             iommu_features: Fact::from(source.text("/sys/class/iommu/ivhd0/amd-iommu/features")).and_then(
                 |text| {
                     iommu_features(&text)
@@ -77,17 +64,6 @@ fn switch(text: &str) -> Fact<bool> {
 fn not_understood<T>(what: &str, text: &str) -> Fact<T> {
     let shown: String = text.trim().chars().take(40).collect();
     Fact::Unread(Unread::Failed(format!("{what} is not understood: `{shown}`")))
-}
-
-/// Lines of a resource and a number. `max` and everything else is left out.
-pub fn capacities(text: &str) -> BTreeMap<String, u64> {
-    text.lines()
-        .take(64)
-        .filter_map(|line| {
-            let (name, number) = line.trim().split_once(' ')?;
-            Some((name.to_owned(), number.trim().parse().ok()?))
-        })
-        .collect()
 }
 
 /// One or two numbers in hex, `25bf732fa2295afe:1d`: the first has the features.

@@ -339,7 +339,8 @@ mod tests {
 
     #[test]
     fn distributions_and_what_is_newer() {
-        let os = |id: &str, version: &str| OsRelease::parse(&format!("ID={id}\nVERSION_ID={version}\n")).unwrap();
+        let os =
+            |id: &str, version: &str| OsRelease::parse(&format!("ID={id}\nVERSION_ID={version}\n")).unwrap();
         assert_eq!(distribution(&os("ubuntu", "24.04")).unwrap().support, Support::Unmaintained);
         assert_eq!(distribution(&os("rhel", "9.6")).unwrap().support, Support::Vendor);
         assert!(distribution(&os("ubuntu", "22.04")).is_none());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::hide::Hider;
-use super::pattern::{Part, Pattern};
+use super::pattern::Part;
 use super::record::{FileRecord, Section, Seen};
 use super::settings;
 use super::spec::{FileRule, Record, SnapshotSpec};
@@ -251,10 +251,4 @@ impl Numbers {
 fn is_plain(name: &str) -> bool {
     PLAIN_NAMES.contains(&name) || name.starts_with("vmm-auth-token") || name.starts_with("sepolia-")
         || name.ends_with("-contract-address") || name.ends_with("-app-id")
-}
-
-/// Is a path looked at by one of these patterns, for a diff?
-pub(super) fn covered(spec: &SnapshotSpec, path: &str) -> bool {
-    let covers = |pattern: &Pattern| pattern.matches(path);
-    spec.files.iter().any(|rule| rule.paths.iter().any(covers))
 }

@@ -8,6 +8,7 @@
 //! secrets in any form.
 
 mod accounts;
+mod diff;
 mod files;
 mod hide;
 mod network;
@@ -21,11 +22,15 @@ mod units;
 
 use serde::de::DeserializeOwned;
 
+pub use diff::{
+    Change, DIFF_SCHEMA, DiffRules, Difference, Outcome, RULES_SCHEMA, Severity, Significance, SnapshotDiff, Uncompared,
+    diff,
+};
 pub use hide::SECRET;
 pub use packages::{dpkg as parse_dpkg_status, rpm as parse_rpm_list};
 pub use pattern::Pattern;
 pub use record::{
-    FileRecord, Group, HostSnapshot, Listening, Module, Mount, NotRead, Package, SNAPSHOT_SCHEMA, Section, Seen, Unit,
+    FileRecord, Group, HostSnapshot, Listening, Module, Mount, NotRead, Package, SNAPSHOT_SCHEMA, Section, Seen, Service,
     User,
 };
 pub use spec::{FileRule, Record, SPEC_SCHEMA, SnapshotSpec};
@@ -45,6 +50,7 @@ impl HostSnapshot {
             let units = scope.spawn(|| units::units(source, spec));
             let programs = scope.spawn(|| system::programs(source, spec, &hider));
             let listening = scope.spawn(|| network::listening(source, spec));
+            let services = scope.spawn(|| units::services(source));
             let (users, groups) = accounts::accounts(source, spec);
             Self {
                 schema: SNAPSHOT_SCHEMA.to_owned(),
@@ -61,6 +67,7 @@ impl HostSnapshot {
                 values: system::values(source, spec, &hider),
                 mounts: system::mounts(source, spec),
                 units: joined(units),
+                services: joined(services),
                 programs: joined(programs),
                 listening: joined(listening),
             }

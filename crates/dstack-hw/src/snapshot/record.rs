@@ -38,8 +38,10 @@ pub struct HostSnapshot {
     pub packages: Section<Package>,
     /// Files, folders, links and devices by path.
     pub files: Section<FileRecord>,
-    /// Units of systemd by name.
-    pub units: Section<Unit>,
+    /// Units of systemd by name: are they started at boot (`enabled`, `disabled`, `masked`)?
+    pub units: Section<String>,
+    /// The services that facts are collected about, by the names of their units: do they run?
+    pub services: Section<Service>,
     /// Users by name.
     pub users: Section<User>,
     /// Groups by name.
@@ -143,20 +145,15 @@ pub struct FileRecord {
     pub settings: Option<Seen<BTreeMap<String, String>>>,
 }
 
-/// A unit of systemd.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A service, as systemd sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub struct Unit {
-    /// Is it started at boot: `enabled`, `disabled`, `masked`...
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file_state: Option<String>,
-    /// `active`, `inactive`, `failed`; of the units that facts are collected about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub active: Option<String>,
-    /// `loaded`, `not-found`, `masked`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load: Option<String>,
+pub struct Service {
+    /// `active`, `inactive`, `failed`.
+    pub active: String,
+    /// `loaded`, `masked`.
+    pub load: String,
 }
 
 /// A user account. No password, no name of a person.

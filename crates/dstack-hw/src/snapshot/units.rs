@@ -1,52 +1,46 @@
 //! Units of systemd: what is started at boot, and what runs.
 
-use std::collections::BTreeMap;
-
-use super::record::{Section, Seen, Unit};
+use super::record::{Section, Service};
 use super::spec::SnapshotSpec;
-use crate::source::Probe;
-use crate::{HostSource, Unread};
+use crate::source::{Probe, ProbeOutput};
+use crate::{HostSource, Reading, Unread};
 
 /// The most units that are recorded.
 const MAX_UNITS: usize = 5000;
 /// States that say nothing about the set-up: units that cannot be enabled, are another's name, or were made at boot.
 const NOT_SET_UP: &[&str] = &["static", "alias", "generated", "transient", "indirect"];
 
-pub(super) fn units(source: &dyn HostSource, spec: &SnapshotSpec) -> Section<Unit> {
-    let mut section = Section::default();
-    let mut units: BTreeMap<String, Unit> = BTreeMap::new();
-    match source.probe(&Probe::UnitFiles) {
-        Ok(output) if output.status == Some(0) => {
-            for (name, state) in unit_files(&output.stdout) {
-                if spec.units.iter().any(|pattern| pattern.matches(name)) {
-                    units.entry(name.to_owned()).or_default().file_state = Some(state.to_owned());
-                }
-            }
-        }
-        Ok(output) => section.unread = Some(Unread::Failed(first_line(&output.stderr, "systemctl failed"))),
-        // A host without systemd has no units; a tree or a capture without them says nothing.
-        Err(why) => section.unread = Some(why),
-    }
-    match source.probe(&Probe::Units) {
-        Ok(output) if output.status == Some(0) => {
-            for (name, load, active) in unit_states(&output.stdout) {
-                // Every unit that is asked for gets an answer; one that nobody installed is not there.
-                if load != "not-found" {
-                    let unit = units.entry(name.to_owned()).or_default();
-                    unit.load = Some(load.to_owned());
-                    unit.active = Some(active.to_owned());
-                }
-            }
-        }
-        _ => section.cut = section.cut || section.unread.is_none(),
-    }
-    section.items = units.into_iter().map(|(name, unit)| (name, Seen::Value(unit))).collect();
-    section
+/// What is started at boot.
+pub(super) fn units(source: &dyn HostSource, spec: &SnapshotSpec) -> Section<String> {
+    Section::from_reading(source.probe(&Probe::UnitFiles).and_then(ended).map(|output| {
+        unit_files(&output)
+            .filter(|(name, _)| spec.units.iter().any(|pattern| pattern.matches(name)))
+            .map(|(name, state)| (name.to_owned(), state.to_owned()))
+            .collect()
+    }))
 }
 
-fn first_line(text: &str, otherwise: &str) -> String {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(otherwise);
-    line.chars().take(200).collect()
+/// What runs.
+pub(super) fn services(source: &dyn HostSource) -> Section<Service> {
+    Section::from_reading(source.probe(&Probe::Units).and_then(ended).map(|output| {
+        unit_states(&output)
+            .into_iter()
+            // Every unit that is asked for gets an answer; one that nobody installed is not there.
+            .filter(|(_, load, _)| *load != "not-found")
+            .map(|(name, load, active)| {
+                (name.to_owned(), Service { active: active.to_owned(), load: load.to_owned() })
+            })
+            .collect()
+    }))
+}
+
+/// What a command printed, where it ended well.
+fn ended(output: ProbeOutput) -> Reading<String> {
+    if output.status == Some(0) {
+        return Ok(output.stdout);
+    }
+    let line = output.stderr.lines().map(str::trim).find(|line| !line.is_empty());
+    Err(Unread::Failed(line.unwrap_or("systemctl failed").chars().take(200).collect()))
 }
 
 /// Name and state in the output of `systemctl list-unit-files`: the first two words of every line that begins with the
@@ -91,11 +85,15 @@ mod tests {
             .probe_stdout(Probe::UnitFiles, files)
             .probe_stdout(Probe::Units, states);
         let section = units(&host, &SnapshotSpec::builtin());
-        let names: Vec<&String> = section.items.keys().collect();
-        assert_eq!(names, ["dstack-vmm.service", "qgsd.service"]);
-        let qgsd = section.items["qgsd.service"].value().unwrap();
-        assert_eq!(qgsd.file_state.as_deref(), Some("disabled"));
-        assert_eq!(qgsd.active.as_deref(), Some("active"));
+        let names: Vec<(&str, &str)> = section
+            .items
+            .iter()
+            .map(|(name, state)| (name.as_str(), state.value().map(String::as_str).unwrap_or_default()))
+            .collect();
+        assert_eq!(names, [("dstack-vmm.service", "enabled"), ("qgsd.service", "disabled")]);
+        let running = services(&host);
+        assert_eq!(running.items.len(), 1);
+        assert_eq!(running.items["qgsd.service"].value().unwrap().active, "active");
         assert_eq!(units(&Readings::nothing_known(), &SnapshotSpec::builtin()).unread, Some(Unread::NotRecorded));
     }
 }

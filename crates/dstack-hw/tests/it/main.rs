@@ -1,4 +1,7 @@
 //! Integration tests: what real hosts printed, synthetic hosts, traps, properties.
 
-mod draft;
-mod look;
+mod hostile;
+mod hosts;
+mod properties;
+mod recorded;
+mod support;

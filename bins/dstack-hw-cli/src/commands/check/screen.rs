@@ -136,11 +136,10 @@ impl<'a> Page<'a> {
         let not_here = matches!(self.assessment.readiness, Readiness::NotThisPlace { .. });
         let deciding = self.assessment.deciding().and_then(|finding| finding.layer.as_deref());
         for layer in layers {
-            let skipped = layer.1.iter().all(|finding| matches!(finding.status, Status::Skipped { .. }));
             let groups = groups(&layer.1, &self.assessment.report);
             let reason = match groups.as_slice() {
                 _ if not_here && deciding != Some(layer.0) => "not judged here".to_owned(),
-                [(reason, _)] if skipped => reason.clone(),
+                [(reason, members)] if members.len() == layer.1.len() => reason.clone(),
                 _ => {
                     shown.push(layer);
                     continue;
@@ -158,8 +157,11 @@ impl<'a> Page<'a> {
     fn aside(&self, sheet: &mut Sheet<'_>, reason: &str, layers: &[Layer<'_>]) {
         let count: usize = layers.iter().map(|(_, findings)| findings.len()).sum();
         let names: Vec<&str> = layers.iter().map(|(name, _)| *name).collect();
-        let start = format!("{} ", sheet.mark(&Status::Skipped { because: String::new() }));
-        sheet.wrapped(&start, "  ", &format!("{}: {count} checks {reason}", names.join(", ")));
+        let first = layers.first().and_then(|(_, findings)| findings.first());
+        let start =
+            format!("{} ", sheet.mark(first.map_or(&Status::NotApplicable, |finding| &finding.status)));
+        let noun = if count == 1 { "check" } else { "checks" };
+        sheet.wrapped(&start, "  ", &format!("{}: {count} {noun}, {reason}", names.join(", ")));
     }
 
     fn layer(&self, sheet: &mut Sheet<'_>, layer: &str, findings: &[&Finding]) {
@@ -170,15 +172,7 @@ impl<'a> Page<'a> {
         let name = sheet.paint(layer, Look::new().bold());
         let start = format!("{} {name}{gap}", sheet.mark(worst));
         let groups = groups(findings, &self.assessment.report);
-        // A layer of which there is one thing to say takes one line.
-        let whole = match groups.as_slice() {
-            [(reason, members)] if members.len() == findings.len() && !self.all => format!(": {reason}"),
-            _ => String::new(),
-        };
-        sheet.wrapped(&start, &" ".repeat(20), &format!("{counts}{whole}"));
-        if !whole.is_empty() {
-            return;
-        }
+        sheet.wrapped(&start, &" ".repeat(20), &counts.to_string());
         if self.all {
             for finding in findings {
                 sheet.out.push_str(&render::terminal::finding(finding, &self.style_of(sheet.style)));
@@ -257,8 +251,11 @@ fn group(finding: &Finding, report: &Report) -> Option<String> {
             });
             Some(format!("not asked, because {} {how}", neutralise_line(id)))
         }
-        Status::Unknown { why } if finding.fix.is_none() && finding.evidence.is_empty() => {
-            Some(neutralise_line(why).into_owned())
+        // Where the reason is one of these two, the details of it are for `--all`.
+        Status::Unknown { why } if finding.evidence.is_empty() => {
+            let of_many = [Unread::NotPermitted.why(), Unread::NotRecorded.why()];
+            let common = of_many.into_iter().find(|common| why.contains(common.as_str()));
+            common.or_else(|| finding.fix.is_none().then(|| neutralise_line(why).into_owned()))
         }
         _ => None,
     }

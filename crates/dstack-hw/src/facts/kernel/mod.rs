@@ -49,8 +49,7 @@ pub struct Kernel {
 
 impl Kernel {
     pub(crate) fn collect(source: &dyn HostSource) -> Self {
-        let release =
-            Fact::from(source.text("/proc/sys/kernel/osrelease")).map(|text| Release::parse(&text));
+        let release = Fact::from(source.text("/proc/sys/kernel/osrelease")).map(|text| Release::parse(&text));
         Self {
             command_line: Fact::from(source.text("/proc/cmdline")).map(|text| CommandLine::parse(&text)),
             configured: ConfiguredCommandLine::collect(source),

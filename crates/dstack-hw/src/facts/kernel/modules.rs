@@ -8,7 +8,8 @@ use crate::Fact;
 use crate::facts::HostSource;
 
 /// The folders in which options of modules are kept, in the order in which a file of the same name hides a later one.
-const OPTION_FOLDERS: &[&str] = &["/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"];
+const OPTION_FOLDERS: &[&str] =
+    &["/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"];
 
 /// The most files of one folder that are read.
 const MAX_FILES: usize = 256;

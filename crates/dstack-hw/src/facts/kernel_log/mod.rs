@@ -55,7 +55,8 @@ impl KernelLog {
         let first = messages.iter().rposition(|message| message.text.starts_with(FIRST_MESSAGE));
         // The command line of a Linux program is no beginning: the message comes first, or time starts anew with it.
         let restarts = |at: usize| {
-            let before = messages.get(..at).unwrap_or_default().iter().rev().find_map(|message| message.micros);
+            let before =
+                messages.get(..at).unwrap_or_default().iter().rev().find_map(|message| message.micros);
             let now = messages.get(at).and_then(|message| message.micros);
             matches!((before, now), (Some(before), Some(now)) if now < before)
         };
@@ -153,7 +154,8 @@ mod tests {
 
     #[test]
     fn of_several_boots_the_last_one_is_kept() {
-        let log = log("[    0.000000] Linux version 6.8.0-1013-intel\n[   20.0] virt/tdx: module not loaded\n\
+        let log =
+            log("[    0.000000] Linux version 6.8.0-1013-intel\n[   20.0] virt/tdx: module not loaded\n\
              [    0.000000] Linux version 6.8.0-1028-intel\n[   20.0] virt/tdx: module initialized\n");
         assert_eq!(log.messages.len(), 2);
         assert_eq!(log.linux_version().unwrap().as_str(), "6.8.0-1028-intel");

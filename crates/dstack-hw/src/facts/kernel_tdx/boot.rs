@@ -337,10 +337,7 @@ mod tests {
             ("virt/tdx: initialization failed: too few private KeyIDs available.", Cause::TooFewKeyIds),
             ("virt/tdx: initialization failed: Hibernation support is enabled", Cause::Hibernation),
             ("virt/tdx: module not loaded", Cause::ModuleNotLoaded),
-            (
-                "virt/tdx: SEAMCALL (0x0000000000000021) failed: 0xc000090000000000",
-                Cause::SystemInitRefused,
-            ),
+            ("virt/tdx: SEAMCALL (0x0000000000000021) failed: 0xc000090000000000", Cause::SystemInitRefused),
             ("virt/tdx: SEAMCALL (0x0000000000000024) failed: 0x8000020100000000", Cause::SeamcallFailed),
             (
                 "virt/tdx: initialization failed: TDMR [0x40000000, 0x80000000): reserved areas exhausted.\nvirt/tdx: module initialization failed (-28)",
@@ -349,8 +346,14 @@ mod tests {
             ("virt/tdx: frame pointer (RBP) clobber bug present, upgrade TDX module", Cause::FramePointerBug),
             ("virt/tdx: module initialization failed (-12)", Cause::NoMemoryForPamt),
             ("virt/tdx: module initialization failed (-5)", Cause::Other),
-            ("tdx: [firmware bug]: TDX is not enabled by BIOS.\ntdx: initialization failed (-19)", Cause::NotEnabledByFirmware),
-            ("tdx: BIOS enabled: private KeyID range [1, 64)\ntdx: not enabled by BIOS.", Cause::NotEnabledByFirmware),
+            (
+                "tdx: [firmware bug]: TDX is not enabled by BIOS.\ntdx: initialization failed (-19)",
+                Cause::NotEnabledByFirmware,
+            ),
+            (
+                "tdx: BIOS enabled: private KeyID range [1, 64)\ntdx: not enabled by BIOS.",
+                Cause::NotEnabledByFirmware,
+            ),
             ("tdx: SEAMRR is not enabled by BIOS", Cause::NotEnabledByFirmware),
             ("tdx: Cannot enable TDX on TDX disabled platform", Cause::PlatformWithoutTdx),
         ] {

@@ -38,7 +38,8 @@ impl ModuleVersion {
     /// Reads `1.5`, `1.5.24` or `2.0.08.00`: the fourth number is left out.
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split('.').map(|part| {
-            let digits = !part.is_empty() && part.len() <= 5 && part.bytes().all(|byte| byte.is_ascii_digit());
+            let digits =
+                !part.is_empty() && part.len() <= 5 && part.bytes().all(|byte| byte.is_ascii_digit());
             digits.then(|| part.parse::<u32>().ok()).flatten()
         });
         let (major, minor) = (numbers.next()??, numbers.next()??);
@@ -77,7 +78,9 @@ impl ModuleIdentity {
             get("major_version").or_else(|| get("build_num"))?;
             return Some(Self::from_fields(&|name: &str| get(name).map(str::to_owned)));
         }
-        for prefix in ["Module version: ", "TDX-Module version: ", "TDX module version: ", "TDX Module version: "] {
+        for prefix in
+            ["Module version: ", "TDX-Module version: ", "TDX module version: ", "TDX Module version: "]
+        {
             if let Some(rest) = message.strip_prefix(prefix) {
                 let word = rest.split([' ', ',']).next()?;
                 return Some(Self { version: Some(ModuleVersion::parse(word)?), ..Self::default() });

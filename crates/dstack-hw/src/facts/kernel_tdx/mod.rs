@@ -45,7 +45,12 @@ impl KernelTdx {
             legacy_module: legacy_module(source),
             module_version: Fact::from(source.text("/sys/devices/faux/tdx_host/version")).and_then(|text| {
                 ModuleVersion::parse(text.trim()).map_or_else(
-                    || Fact::Unread(crate::Unread::Failed(format!("`{}` is no version", text.trim().escape_default()))),
+                    || {
+                        Fact::Unread(crate::Unread::Failed(format!(
+                            "`{}` is no version",
+                            text.trim().escape_default()
+                        )))
+                    },
                     Fact::Known,
                 )
             }),
@@ -73,9 +78,8 @@ impl KernelTdx {
 
 fn legacy_module(source: &dyn HostSource) -> Fact<LegacyModule> {
     let folder = "/sys/firmware/tdx/tdx_module";
-    let field = |name: &str| {
-        Fact::from(source.text(&format!("{folder}/{name}"))).map(|text| text.trim().to_owned())
-    };
+    let field =
+        |name: &str| Fact::from(source.text(&format!("{folder}/{name}"))).map(|text| text.trim().to_owned());
     let status = field("status");
     let build = field("build_num");
     match (&status, &build) {
@@ -84,8 +88,5 @@ fn legacy_module(source: &dyn HostSource) -> Fact<LegacyModule> {
         (Fact::Unread(why), _) => return Fact::Unread(why.clone()),
     }
     let get = |name: &str| field(name).known().cloned();
-    Fact::Known(LegacyModule {
-        status: status.known().cloned(),
-        identity: ModuleIdentity::from_fields(&get),
-    })
+    Fact::Known(LegacyModule { status: status.known().cloned(), identity: ModuleIdentity::from_fields(&get) })
 }

@@ -42,6 +42,8 @@ pub enum Register {
     RmpBase,
     /// `RMP_END`, 0xC0010133.
     RmpEnd,
+    /// `RMP_CFG`, 0xC0010136: bit 0 says that the table is in segments. Only CPUs that can do that have it.
+    RmpConfig,
 }
 
 impl Register {
@@ -63,6 +65,7 @@ impl Register {
         Self::VmCr,
         Self::RmpBase,
         Self::RmpEnd,
+        Self::RmpConfig,
     ];
 
     /// The address.
@@ -84,6 +87,7 @@ impl Register {
             Self::VmCr => 0xc001_0114,
             Self::RmpBase => 0xc001_0132,
             Self::RmpEnd => 0xc001_0133,
+            Self::RmpConfig => 0xc001_0136,
         }
     }
 
@@ -106,6 +110,7 @@ impl Register {
             Self::VmCr => "VM_CR",
             Self::RmpBase => "RMP_BASE",
             Self::RmpEnd => "RMP_END",
+            Self::RmpConfig => "RMP_CFG",
         }
     }
 

@@ -70,6 +70,13 @@ const FRAGMENTS: &[(&str, AgentOutcome)] = &[
     ("ADD_REQUEST failed", AgentOutcome::Failed),
 ];
 
+impl AgentOutcome {
+    /// Does it say that the platform is registered?
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Registered | Self::NothingToDo)
+    }
+}
+
 impl AgentLog {
     /// Reads the log. Never fails: a line that is not understood says nothing.
     pub fn parse(text: &str) -> Self {

@@ -64,6 +64,8 @@ pub struct Services {
     pub groups: Fact<Groups>,
     /// `/etc/sgx_default_qcnl.conf`.
     pub qcnl: Fact<Qcnl>,
+    /// `/etc/sgx_default_qcnl.conf` is there and cannot be understood: what is wrong, with line and column.
+    pub qcnl_error: Option<String>,
     /// What the collateral service that QCNL names answers.
     pub collateral: Fact<CollateralAnswer>,
     /// The local collateral cache's `default.json`. Keys and tokens in it are not kept.
@@ -75,9 +77,11 @@ pub struct Services {
 impl Services {
     pub(crate) fn collect(source: &dyn HostSource) -> Self {
         let units = Fact::from(source.probe(&Probe::Units)).and_then(|output| units::read(&output));
-        let qcnl = Fact::from(source.text(QCNL_PATH)).and_then(|text| Qcnl::parse(&text).into());
-        let identity = match units.known().and_then(|units| units.get("qgsd")) {
-            Some(unit) if unit.main_pid > 0 => account::identity(source, unit.main_pid),
+        let read = Fact::from(source.text(QCNL_PATH)).map(|text| Qcnl::parse(&text));
+        let qcnl_error = read.known().and_then(|read| read.as_ref().err()).map(ToString::to_string);
+        let qcnl = read.and_then(Fact::from);
+        let identity = match units.known().and_then(qgs_unit) {
+            Some((_, unit)) if unit.main_pid > 0 => account::identity(source, unit.main_pid),
             _ => Fact::Absent,
         };
         Self {
@@ -94,11 +98,18 @@ impl Services {
             groups: Fact::from(source.text("/etc/group")).map(|text| Groups::parse(&text)),
             collateral: qcnl::ask(source, &qcnl),
             qcnl,
+            qcnl_error,
             pccs: Fact::from(source.text(PCCS_PATH)).and_then(|text| PccsConfig::parse(&text).into()),
             quote_log: Fact::from(source.probe(&Probe::QuoteServiceLog))
                 .and_then(|output| log::read(&output)),
             units,
         }
+    }
+
+    /// The unit of the quote generation service, under the first of its names that is installed. `Absent` where systemd
+    /// knows none.
+    pub fn qgs(&self) -> Fact<(&'static str, &Unit)> {
+        self.units.as_ref().and_then(|units| qgs_unit(units).map_or(Fact::Absent, Fact::Known))
     }
 
     /// A unit as systemd sees it, by its name without `.service`. `Absent` where systemd does not know it.
@@ -108,4 +119,11 @@ impl Services {
             _ => Fact::Absent,
         })
     }
+}
+
+/// Intel's package has `qgsd`, Fedora's `tdx-qgs`.
+fn qgs_unit(units: &Units) -> Option<(&'static str, &Unit)> {
+    ["qgsd", "tdx-qgs"]
+        .into_iter()
+        .find_map(|name| units.get(name).filter(|unit| unit.is_installed()).map(|unit| (name, unit)))
 }

@@ -281,29 +281,39 @@ pub struct CollateralAnswer {
     pub url: String,
     /// The HTTP status. `None` where no answer came.
     pub status: Option<u16>,
-    /// The exit status of `curl` (6 name not found, 7 refused, 28 timed out, 35 TLS, 60 certificate).
+    /// The exit status of `curl` (6 name not found, 7 refused, 28 timed out, 35 TLS).
     pub curl: Option<i32>,
+    /// What checking the server's certificate would have said: 0 is good, 18 and 19 are self-signed (the codes of
+    /// OpenSSL). `None` where TLS was not reached.
+    pub tls_verify: Option<u32>,
 }
 
 impl CollateralAnswer {
     fn of(url: String, output: &ProbeOutput) -> Self {
         let status = output.stdout.trim().parse().ok().filter(|status| (100..600).contains(status));
-        Self { url, status, curl: output.status }
+        let tls_verify = output
+            .stderr
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("tls-verify-result ")?.trim().parse().ok())
+            .filter(|_| status.is_some() && url.starts_with("https:"));
+        Self { url, status, curl: output.status, tls_verify }
     }
 }
 
 pub(super) fn ask(source: &dyn HostSource, qcnl: &Fact<Qcnl>) -> Fact<CollateralAnswer> {
     let url = match qcnl {
         Fact::Known(config) => match &config.pccs_url {
-            // Intel's own path differs by API: its root revocation list is elsewhere, the certification API answers here.
             Some(url) => url.root_crl(),
             None => return Fact::Absent,
         },
         Fact::Absent => return Fact::Absent,
         Fact::Unread(why) => return Fact::Unread(why.clone()),
     };
-    Fact::from(source.probe(&Probe::CollateralService { url: url.clone() }))
-        .map(|output| CollateralAnswer::of(url, &output))
+    match source.probe(&Probe::CollateralService { url: url.clone() }) {
+        Ok(output) => Fact::Known(CollateralAnswer::of(url, &output)),
+        Err(Unread::Absent) => Fact::Unread(Unread::Failed("curl is not installed".to_owned())),
+        Err(why) => Fact::Unread(why),
+    }
 }
 
 #[cfg(test)]
@@ -376,6 +386,13 @@ mod tests {
             |status, stdout: &str| ProbeOutput { status, stdout: stdout.to_owned(), stderr: String::new() };
         assert_eq!(CollateralAnswer::of(String::new(), &output(Some(0), "200")).status, Some(200));
         assert_eq!(CollateralAnswer::of(String::new(), &output(Some(7), "000")).status, None);
+        let self_signed = ProbeOutput {
+            status: Some(0),
+            stdout: "200".to_owned(),
+            stderr: "tls-verify-result 18\n".to_owned(),
+        };
+        assert_eq!(CollateralAnswer::of("https://localhost/".to_owned(), &self_signed).tls_verify, Some(18));
+        assert_eq!(CollateralAnswer::of("http://localhost/".to_owned(), &self_signed).tls_verify, None);
     }
 
     proptest! {

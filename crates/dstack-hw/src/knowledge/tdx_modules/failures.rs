@@ -244,7 +244,10 @@ pub const FAILURES: &[KnownFailure] = &[
         &["register_memory_notifier"],
         Layer::Kernel,
         "the kernel could not watch memory being plugged in",
-        Remedy::Words("restart, and report the message to the maker of the kernel if it comes back", &["sudo reboot"]),
+        Remedy::Words(
+            "restart, and report the message to the maker of the kernel if it comes back",
+            &["sudo reboot"],
+        ),
     ),
     known(
         Cause::MetadataUnreadable,
@@ -284,7 +287,10 @@ pub const FAILURES: &[KnownFailure] = &[
         &["fail"],
         Layer::Module,
         "bringing TDX up failed in a way that is not known here",
-        Remedy::Words("look at the lines before it in the kernel log, and update the firmware", &["sudo dmesg | grep -iE 'tdx|tme|sgx'"]),
+        Remedy::Words(
+            "look at the lines before it in the kernel log, and update the firmware",
+            &["sudo dmesg | grep -iE 'tdx|tme|sgx'"],
+        ),
     ),
     known(
         Cause::EptOff,
@@ -292,7 +298,10 @@ pub const FAILURES: &[KnownFailure] = &[
         &["ept is required"],
         Layer::Kvm,
         "extended page tables are turned off",
-        Remedy::Words("remove kvm_intel.ept=0 from the kernel command line and from /etc/modprobe.d, and restart", &[]),
+        Remedy::Words(
+            "remove kvm_intel.ept=0 from the kernel command line and from /etc/modprobe.d, and restart",
+            &[],
+        ),
     ),
     known(
         Cause::TdpMmuOff,
@@ -311,7 +320,10 @@ pub const FAILURES: &[KnownFailure] = &[
         &["apicv is required"],
         Layer::Kvm,
         "the virtual APIC is turned off",
-        Remedy::Words("remove kvm_intel.enable_apicv=0 from the kernel command line and from /etc/modprobe.d, and restart", &[]),
+        Remedy::Words(
+            "remove kvm_intel.enable_apicv=0 from the kernel command line and from /etc/modprobe.d, and restart",
+            &[],
+        ),
     ),
     known(
         Cause::NoMovdir64b,
@@ -319,7 +331,10 @@ pub const FAILURES: &[KnownFailure] = &[
         &["movdir64b is required"],
         Layer::Cpu,
         "the CPU has no MOVDIR64B, or it was turned off",
-        Remedy::Words("remove clearcpuid= from the kernel command line; a CPU with TDX has the instruction", &[]),
+        Remedy::Words(
+            "remove clearcpuid= from the kernel command line; a CPU with TDX has the instruction",
+            &[],
+        ),
     ),
     known(
         Cause::NoSelfSnoop,
@@ -392,7 +407,12 @@ pub const FAILURES: &[KnownFailure] = &[
 
 impl Cause {
     /// The cause that a message names. `None` where it is not about a failure.
-    pub(crate) fn of(speaker: Speaker, lower: &str, seamcall: Option<Seamcall>, errno: Option<u32>) -> Option<Self> {
+    pub(crate) fn of(
+        speaker: Speaker,
+        lower: &str,
+        seamcall: Option<Seamcall>,
+        errno: Option<u32>,
+    ) -> Option<Self> {
         match seamcall.map(|call| call.leaf) {
             Some(LEAF_SYS_INIT) => return Some(Self::SystemInitRefused),
             Some(LEAF_SYS_RD) => return Some(Self::MetadataUnreadable),
