@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style as Look};
 use cli_support::{CliError, ExitCode};
 use dstack_check::text::{escape_json, neutralise_line, wrap};
-use dstack_hw::snapshot::{Difference, DiffRules, HostSnapshot, Outcome, Severity, SnapshotDiff, diff};
+use dstack_hw::snapshot::{DiffRules, Difference, HostSnapshot, Outcome, Severity, SnapshotDiff, diff};
 
 use crate::context::Context;
 use crate::failure::from_hw;
@@ -50,7 +50,8 @@ impl Diff {
             context.out.text(&markdown(&found))?;
         } else {
             let style = context.out.style();
-            let mut page = Page { width: style.width, colour: style.colour, all: self.all, out: String::new() };
+            let mut page =
+                Page { width: style.width, colour: style.colour, all: self.all, out: String::new() };
             page.diff(&found);
             let text = page.out;
             context.out.text(&text)?;
@@ -95,7 +96,10 @@ fn verdict(found: &SnapshotDiff) -> (&'static str, AnsiColor, String) {
         _ => (
             "NOT KNOWN",
             AnsiColor::Magenta,
-            format!("nothing that matters is known to differ, and {} could not be compared{other}", found.unknown.len()),
+            format!(
+                "nothing that matters is known to differ, and {} could not be compared{other}",
+                found.unknown.len()
+            ),
         ),
     }
 }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::redact::Redaction;
 use super::{Capture, MadeBy, SCHEMA};
 use crate::source::{
-    CpuidRegisters, DiskSpace, FileKind, FileMeta, KvmCapabilities, LogOrigin, MAX_FILE, MAX_LOG, MAX_NAMES, Origin,
-    Probe, ProbeOutput, RawKernelLog, Readings, Unlisted,
+    CpuidRegisters, DiskSpace, FileKind, FileMeta, KvmCapabilities, LogOrigin, MAX_FILE, MAX_LOG, MAX_NAMES,
+    Origin, Probe, ProbeOutput, RawKernelLog, Readings, Unlisted,
 };
 use crate::{Error, Reading, Unread};
 
@@ -116,7 +116,8 @@ impl From<&Readings> for Body {
     fn from(readings: &Readings) -> Self {
         let mut msrs: BTreeMap<String, Unique<Plain>> = BTreeMap::new();
         for (&(cpu, address), reading) in &readings.msrs {
-            let value = Plain::from(reading.as_ref().map(|value| format!("{value:#x}")).map_err(Clone::clone));
+            let value =
+                Plain::from(reading.as_ref().map(|value| format!("{value:#x}")).map_err(Clone::clone));
             msrs.entry(cpu.to_string()).or_default().0.insert(format!("{address:#x}"), value);
         }
         let unlisted_is = match readings.unlisted {
@@ -469,8 +470,8 @@ impl From<&Reading<Vec<u8>>> for Content {
     fn from(reading: &Reading<Vec<u8>>) -> Self {
         match reading {
             Ok(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => Self { text: Some(Text(text.to_owned())), ..Self::default() },
-                Err(_) => Self { base64: Some(BASE64.encode(bytes)), ..Self::default() },
+                Ok(text) if is_for_people(text) => Self { text: Some(Text(text.to_owned())), ..Self::default() },
+                _ => Self { base64: Some(BASE64.encode(bytes)), ..Self::default() },
             },
             Err(why) => Self { unread: Some(why.clone()), ..Self::default() },
         }
@@ -491,6 +492,11 @@ impl Content {
             .map_err(|_| "a file has `text`, `base64` or a reason why it is `unread`".to_owned())?;
         Ok(reading.and_then(|bytes| if bytes.len() > MAX_FILE { Err(Unread::TooLarge) } else { Ok(bytes) }))
     }
+}
+
+/// Is it a text, and not data that happen to be UTF-8? The kernel ends words with NUL in some.
+fn is_for_people(text: &str) -> bool {
+    !text.chars().any(|character| character.is_control() && !matches!(character, '\t' | '\n' | '\r' | '\0'))
 }
 
 /// What a path is. Written by hand, owner and group are root and the mode is that of most files.
@@ -634,7 +640,8 @@ impl Log {
         let log = self.text.map(|text| RawKernelLog { from, from_boot, text: text.0 });
         let reading = one_of(log, self.unread)
             .map_err(|_| "the kernel log has `text` or a reason why it is `unread`".to_owned())?;
-        Ok(reading.and_then(|log| if log.text.len() > MAX_LOG + 64 { Err(Unread::TooLarge) } else { Ok(log) }))
+        Ok(reading
+            .and_then(|log| if log.text.len() > MAX_LOG + 64 { Err(Unread::TooLarge) } else { Ok(log) }))
     }
 }
 
@@ -669,8 +676,10 @@ impl Kvm {
             Some(text) => Some(hex(&text).ok_or_else(|| not_hex(&text))?),
             None => None,
         };
-        let kvm =
-            self.api_version.zip(vm_types).map(|(api_version, vm_types)| KvmCapabilities { api_version, vm_types });
+        let kvm = self
+            .api_version
+            .zip(vm_types)
+            .map(|(api_version, vm_types)| KvmCapabilities { api_version, vm_types });
         one_of(kvm, self.unread)
             .map_err(|_| "kvm has `api-version` and `vm-types` or a reason why it is `unread`".to_owned())
     }
@@ -701,9 +710,13 @@ impl From<(&Probe, &Reading<ProbeOutput>)> for Command {
                 stderr: text(&output.stderr),
                 unread: None,
             },
-            Err(why) => {
-                Self { probe: probe.clone(), status: None, stdout: None, stderr: None, unread: Some(why.clone()) }
-            }
+            Err(why) => Self {
+                probe: probe.clone(),
+                status: None,
+                stdout: None,
+                stderr: None,
+                unread: Some(why.clone()),
+            },
         }
     }
 }

@@ -6,11 +6,14 @@
 mod json;
 mod recorder;
 mod redact;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
 use self::recorder::Recorder;
 pub use self::redact::Redaction;
+use crate::facts::Asked;
 use crate::source::{HostSource, Readings};
 use crate::{CollectOptions, Error, HostFacts};
 
@@ -66,14 +69,21 @@ impl MadeBy {
 impl Capture {
     /// Collects the facts of a host, keeps every reading that was asked for, found or not, and redacts them.
     pub fn record(source: &dyn HostSource, options: CollectOptions, made_by: MadeBy) -> Self {
-        let recorder = Recorder::new(source);
+        let asked = Asked { source, options };
+        let recorder = Recorder::new(&asked);
         // The facts themselves are not kept: a later version can make more of the same readings.
-        drop(HostFacts::collect(&recorder, options));
+        drop(HostFacts::collect(&recorder, CollectOptions::default()));
+        Self::of(recorder.into_readings(), source, made_by)
+    }
+
+    /// Redacts readings. The names of the host, its domain and its users are learned from `source`.
+    pub fn of(readings: Readings, source: &dyn HostSource, made_by: MadeBy) -> Self {
+        let (readings, redaction) = redact::redact(readings, source);
         Self {
             made_by: Some(made_by),
             catalogue: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            redaction: None,
-            readings: recorder.into_readings(),
+            redaction: Some(redaction),
+            readings,
         }
     }
 

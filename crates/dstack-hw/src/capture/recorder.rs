@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::Reading;
 use crate::source::{
-    CpuidRegisters, DiskSpace, FileMeta, HostSource, KvmCapabilities, Origin, Probe, ProbeOutput, RawKernelLog,
-    Readings, Unlisted,
+    CpuidRegisters, DiskSpace, FileMeta, HostSource, KvmCapabilities, Origin, Probe, ProbeOutput,
+    RawKernelLog, Readings, Unlisted,
 };
 
 /// Passes every question on and keeps the answer, whether it is a value or not.

@@ -19,7 +19,9 @@ pub(super) const CHECKS: &[HwCheck] = &[
         CheckDef::new("hw.environment.bare-metal", "this is a bare-metal host, not a virtual machine")
             .layer("environment")
             .parents(&["hw.environment.architecture"])
-            .why("inside a virtual machine every further answer is about that machine and not about the host"),
+            .why(
+                "inside a virtual machine every further answer is about that machine and not about the host",
+            ),
         Barrier::Elsewhere,
         bare_metal,
     ),
@@ -46,11 +48,11 @@ fn with_evidence(finding: Finding, evidence: Vec<(String, String)>) -> Finding {
 
 /// The first message that only a kernel for x86 writes.
 fn x86_message(facts: &HostFacts) -> Option<&str> {
-    const PREFIXES: &[&str] = &["x86/", "virt/tdx: ", "tdx: ", "kvm_intel: ", "kvm_amd: ", "AMD-Vi: ", "SEV-SNP: "];
+    const PREFIXES: &[&str] =
+        &["x86/", "virt/tdx: ", "tdx: ", "kvm_intel: ", "kvm_amd: ", "AMD-Vi: ", "SEV-SNP: "];
     let log = facts.kernel_log.known()?;
-    let message = log.messages.iter().find(|message| {
-        PREFIXES.iter().any(|prefix| message.text.starts_with(prefix))
-    })?;
+    let message =
+        log.messages.iter().find(|message| PREFIXES.iter().any(|prefix| message.text.starts_with(prefix)))?;
     Some(&message.line)
 }
 
@@ -79,7 +81,8 @@ fn architecture(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 fn bare_metal(check: &CheckDef, facts: &HostFacts) -> Finding {
-    let below = "run it on the bare-metal host itself: what would follow here would be about the virtual machine";
+    let below =
+        "run it on the bare-metal host itself: what would follow here would be about the virtual machine";
     if let Ok(Some((tee, evidence))) = facts.confidential_guest() {
         let finding = check
             .fail()
@@ -95,7 +98,7 @@ fn bare_metal(check: &CheckDef, facts: &HostFacts) -> Finding {
         Ok((Virtualisation::BareMetal, evidence)) => {
             let implied = evidence.iter().any(|(source, _)| source == "kernel log");
             let observed = if implied {
-                "bare metal, implied by a message of the kernel that no virtual machine has"
+                "bare metal, implied by what the kernel logged"
             } else {
                 "bare metal: no hypervisor shows itself"
             };
@@ -104,7 +107,9 @@ fn bare_metal(check: &CheckDef, facts: &HostFacts) -> Finding {
         Ok((Virtualisation::VirtualMachine { hypervisor }, evidence)) => {
             let finding = check
                 .fail()
-                .observed(format!("this is a virtual machine of {hypervisor}; the host below it cannot be judged from here"))
+                .observed(format!(
+                    "this is a virtual machine of {hypervisor}; the host below it cannot be judged from here"
+                ))
                 .expected("the bare-metal host: neither TDX nor SEV-SNP hosts can be virtual machines")
                 .fix(Fix::new(below));
             with_evidence(finding, evidence)
@@ -178,12 +183,22 @@ fn privilege(check: &CheckDef, facts: &HostFacts) -> Finding {
     let missed = finding(
         check
             .warn()
-            .observed(format!("{who} without {}; out of reach: {}", names.join(", "), out_of_reach.join("; ")))
+            .observed(format!(
+                "{who} without {}; out of reach: {}",
+                names.join(", "),
+                out_of_reach.join("; ")
+            ))
             .expected("root, or these capabilities"),
     );
     if facts.origin == Origin::Live {
-        missed.fix(Fix::new("run it as root to settle the findings that are unknown").command("sudo dstack-hw check"))
+        missed.fix(
+            Fix::new("run it as root to settle the findings that are unknown")
+                .command("sudo dstack-hw check"),
+        )
     } else {
         missed.fix(Fix::new("record the capture as root").command("sudo dstack-hw capture"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,8 +129,10 @@ fn device(check: &CheckDef, facts: &HostFacts) -> Finding {
         .expected(path)
         .evidence("/dev", "none of the nodes of guest drivers")
         .fix(
-            Fix::new(format!("load the guest driver; a kernel without {option} has none. In a container, mount the node"))
-                .command(format!("sudo modprobe {module}")),
+            Fix::new(format!(
+                "load the guest driver; a kernel without {option} has none. In a container, mount the node"
+            ))
+            .command(format!("sudo modprobe {module}")),
         )
 }
 
@@ -161,7 +163,10 @@ fn tsm_report(check: &CheckDef, facts: &HostFacts) -> Finding {
                 .observed("the folder is there, but nothing shows which driver provides reports")
                 .expected("a provider: tdx_guest or sev_guest")
                 .evidence(TSM_REPORT, "the folder for reports")
-                .fix(Fix::new("load the guest driver").command("sudo modprobe tdx_guest || sudo modprobe sev-guest"))
+                .fix(
+                    Fix::new("load the guest driver")
+                        .command("sudo modprobe tdx_guest || sudo modprobe sev-guest"),
+                )
         }
         Fact::Known(false) | Fact::Absent => {
             if matches!(tsm.configfs, Fact::Known(false) | Fact::Absent) {
@@ -176,12 +181,17 @@ fn tsm_report(check: &CheckDef, facts: &HostFacts) -> Finding {
                     );
             }
             let device = guest.devices.first();
-            let fix = Fix::new("start a kernel of 6.7 or newer with CONFIG_TSM_REPORTS and the guest driver loaded")
-                .command("sudo modprobe tdx_guest || sudo modprobe sev-guest");
+            let fix = Fix::new(
+                "start a kernel of 6.7 or newer with CONFIG_TSM_REPORTS and the guest driver loaded",
+            )
+            .command("sudo modprobe tdx_guest || sudo modprobe sev-guest");
             match device {
                 Some(device) => check
                     .warn()
-                    .observed(format!("no folder for reports; {} alone gives reports but no quotes through the kernel", device.path))
+                    .observed(format!(
+                        "no folder for reports; {} alone gives reports but no quotes through the kernel",
+                        device.path
+                    ))
                     .expected(TSM_REPORT)
                     .evidence(&device.path, "the node of the guest driver is there")
                     .fix(fix),
@@ -272,15 +282,16 @@ fn agent_socket(check: &CheckDef, facts: &HostFacts) -> Finding {
             .observed(format!("{path} is a link whose target is not a socket that was found"))
             .expected("a socket")
             .evidence(path, "a symbolic link")
-            .fix(Fix::new("look where the link points, and whether the guest agent runs").command("systemctl status dstack-guest-agent").only_a_hint());
+            .fix(
+                Fix::new("look where the link points, and whether the guest agent runs")
+                    .command("systemctl status dstack-guest-agent")
+                    .only_a_hint(),
+            );
     }
     if let Some((path, kind)) = guest.agent.iter().find(|(path, _)| !path.ends_with("/dstack/dstack.sock")) {
         let what = if *kind == FileKind::Folder { "a folder" } else { "not a socket" };
-        let finding = check
-            .fail()
-            .observed(format!("{path} is {what}"))
-            .expected("a socket")
-            .evidence(path, what);
+        let finding =
+            check.fail().observed(format!("{path} is {what}")).expected("a socket").evidence(path, what);
         return finding.fix(if *kind == FileKind::Folder {
             Fix::new("remove the folder and start the container again: Docker makes one where the socket of a bind mount is missing")
                 .command(format!("sudo rmdir {path}"))
@@ -313,7 +324,8 @@ fn gpu(check: &CheckDef, facts: &HostFacts) -> Finding {
         Fact::Unread(why) => return check.unknown(format!("/sys/bus/pci/devices: {}", why.why())),
     };
     let source = "nvidia-smi conf-compute -f";
-    let reset = "on the host: switch the confidential mode of the GPU on and reset it before the VM is started";
+    let reset =
+        "on the host: switch the confidential mode of the GPU on and reset it before the VM is started";
     match &guest.gpu_confidential {
         Fact::Known(state) => match state.on {
             Some(true) => check.pass().observed(format!("{} GPU, {}", gpus.len(), state.line)).evidence(source, &state.line),
@@ -336,3 +348,6 @@ fn gpu(check: &CheckDef, facts: &HostFacts) -> Finding {
         Fact::Unread(why) => check.unknown(format!("{source}: {}", why.why())),
     }
 }
+
+#[cfg(test)]
+mod tests;

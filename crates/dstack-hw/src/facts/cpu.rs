@@ -8,6 +8,8 @@ mod cpuid;
 mod info;
 mod leaves;
 mod sgx;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 

@@ -129,3 +129,53 @@ fn dmi_text(reading: Reading<String>) -> Fact<String> {
         if blank.contains(&text) { Fact::Absent } else { Fact::Known(text.to_owned()) }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::source::Readings;
+
+    #[test]
+    fn names_without_what_nobody_filled_in() {
+        let host = Readings::empty_host()
+            .file("/sys/class/dmi/id/sys_vendor", "Dell Inc.\n")
+            .file("/sys/class/dmi/id/product_name", "Default string\n")
+            .file_reading("/sys/class/dmi/id/bios_version", Err(Unread::NotPermitted));
+        let firmware = Firmware::collect(&host);
+        assert_eq!(firmware.sys_vendor, Fact::Known("Dell Inc.".to_owned()));
+        assert_eq!(firmware.product_name, Fact::Absent);
+        assert_eq!(firmware.bios_version, Fact::Unread(Unread::NotPermitted));
+        assert_eq!(firmware.uefi, Fact::Known(false));
+        assert_eq!(firmware.secure_boot, Fact::Absent);
+    }
+
+    #[test]
+    fn variables() {
+        assert_eq!(efi_variable(&[7, 0, 0, 0, 1, 2]), Some((7, &[1, 2][..])));
+        assert_eq!(efi_variable(&[7, 0, 0]), None);
+        assert_eq!(efi_switch(&[6, 0, 0, 0, 1]), Some(true));
+        assert_eq!(efi_switch(&[6, 0, 0, 0, 0]), Some(false));
+        assert_eq!(efi_switch(&[6, 0, 0, 0, 2]), None);
+        assert_eq!(efi_switch(&[6, 0, 0, 0, 1, 1]), None);
+    }
+
+    #[test]
+    fn lockdown() {
+        assert_eq!(Lockdown::parse("[none] integrity confidentiality\n"), Some(Lockdown::None));
+        assert_eq!(Lockdown::parse("none [integrity] confidentiality\n"), Some(Lockdown::Integrity));
+        assert_eq!(Lockdown::parse("none integrity\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken(bytes in proptest::collection::vec(any::<u8>(), 0..64), text in any::<String>()) {
+            let _ = efi_switch(&bytes);
+            if let Some((attributes, value)) = efi_variable(&bytes) {
+                prop_assert_eq!([&attributes.to_le_bytes()[..], value].concat(), bytes);
+            }
+            let _ = Lockdown::parse(&text);
+        }
+    }
+}

@@ -161,12 +161,11 @@ impl Guest {
             Fact::Unread(ref why) => Fact::Unread(why.clone()),
         };
         let gpu_confidential = match &gpus {
-            Fact::Known(found) if !found.is_empty() => {
-                Fact::from(source.probe(&Probe::GpuConfidentialState)).map(|output| {
+            Fact::Known(found) if !found.is_empty() => Fact::from(source.probe(&Probe::GpuConfidentialState))
+                .map(|output| {
                     let text = format!("{}\n{}", output.stdout, output.stderr);
                     GpuConfidential::parse(&text)
-                })
-            }
+                }),
             _ => Fact::Unread(Unread::NotAsked),
         };
         Self {
@@ -354,9 +353,10 @@ impl HostFacts {
         if matches!(self.virtualisation(), Ok((super::environment::Virtualisation::BareMetal, _))) {
             return Ok(None);
         }
-        Err(guest.tdx_flag.unread().map_or_else(|| "nothing tells".to_owned(), |why| {
-            format!("/proc/cpuinfo: {}", why.why())
-        }))
+        Err(guest
+            .tdx_flag
+            .unread()
+            .map_or_else(|| "nothing tells".to_owned(), |why| format!("/proc/cpuinfo: {}", why.why())))
     }
 }
 

@@ -3,6 +3,8 @@
 //! Every register here is the same on all CPUs of a package, and should be the same on all packages.
 
 mod register;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::collections::BTreeMap;

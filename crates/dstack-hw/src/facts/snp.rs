@@ -80,3 +80,41 @@ pub fn memlock(text: &str) -> Option<Option<u64>> {
         number => number.parse().ok().map(Some),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::source::Readings;
+
+    #[test]
+    fn parameters_of_new_and_old_kernels() {
+        let host = Readings::empty_host()
+            .file("/sys/module/kvm_amd/parameters/sev", "1\n")
+            .file("/sys/module/kvm_amd/parameters/sev_es", "Y\n")
+            .file("/sys/class/iommu/ivhd0/amd-iommu/features", "25bf732fa2295afe:1d\n")
+            .file(
+                "/proc/self/limits",
+                "Limit  Soft Limit  Hard Limit  Units\nMax locked memory  8388608  8388608  bytes\n",
+            );
+        let snp = Snp::collect(&host);
+        assert_eq!((snp.kvm_sev, snp.kvm_sev_es), (Fact::Known(true), Fact::Known(true)));
+        assert_eq!(snp.kvm_sev_snp, Fact::Absent);
+        assert_eq!(snp.iommu_features, Fact::Known(0x25bf_732f_a229_5afe));
+        assert_eq!(snp.memlock, Fact::Known(Some(8_388_608)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken(text in any::<String>()) {
+            let _ = (iommu_features(&text), memlock(&text), memlock(&format!("Max locked memory {text}")));
+        }
+
+        #[test]
+        fn features_come_back(features in any::<u64>(), more in any::<u64>()) {
+            let text = format!("{features:x}:{more:x}\n");
+            prop_assert_eq!(iommu_features(&text), Some(features));
+        }
+    }
+}

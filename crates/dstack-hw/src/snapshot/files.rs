@@ -61,7 +61,8 @@ impl Walk<'_> {
                 continue;
             }
             let never = spec.never_records(&found.path);
-            let name = numbers.as_ref().map_or_else(|| hider.text(&found.path), |numbers| numbers.hide(&found));
+            let name =
+                numbers.as_ref().map_or_else(|| hider.name(&found.path), |numbers| numbers.hide(&found));
             let record = match self.source.stat(&found.path) {
                 Ok(meta) => Seen::Value(self.record(&found.path, &meta, rule, never, hider)),
                 Err(Unread::Absent) => continue,
@@ -107,16 +108,21 @@ impl Walk<'_> {
                     return;
                 }
                 for name in self.names(&at.path) {
-                    self.step(&name, at, |walk, at, out| {
-                        // Links are recorded, not followed: there is no way out and no way round.
-                        let folder =
-                            walk.source.stat(&at.path).is_ok_and(|meta| meta.kind == FileKind::Folder);
-                        if folder {
-                            walk.expand(parts, at, depth + 1, out);
-                        } else if rest.is_empty() {
-                            out.push(Found { path: at.path.clone(), wild: at.wild.clone() });
-                        }
-                    }, out);
+                    self.step(
+                        &name,
+                        at,
+                        |walk, at, out| {
+                            // Links are recorded, not followed: there is no way out and no way round.
+                            let folder =
+                                walk.source.stat(&at.path).is_ok_and(|meta| meta.kind == FileKind::Folder);
+                            if folder {
+                                walk.expand(parts, at, depth + 1, out);
+                            } else if rest.is_empty() {
+                                out.push(Found { path: at.path.clone(), wild: at.wild.clone() });
+                            }
+                        },
+                        out,
+                    );
                 }
             }
         }
@@ -147,7 +153,9 @@ impl Walk<'_> {
         match self.source.list(path) {
             Ok(names) => names.into_iter().filter(|name| is_name(name)).take(MAX_FILES).collect(),
             Err(Unread::Absent) => Vec::new(),
-            Err(Unread::Failed(_)) if self.source.stat(path).is_ok_and(|meta| meta.kind != FileKind::Folder) => {
+            Err(Unread::Failed(_))
+                if self.source.stat(path).is_ok_and(|meta| meta.kind != FileKind::Folder) =>
+            {
                 Vec::new()
             }
             Err(why) => {
@@ -157,7 +165,14 @@ impl Walk<'_> {
         }
     }
 
-    fn record(&mut self, path: &str, meta: &FileMeta, rule: &FileRule, never: bool, hider: &Hider) -> FileRecord {
+    fn record(
+        &mut self,
+        path: &str,
+        meta: &FileMeta,
+        rule: &FileRule,
+        never: bool,
+        hider: &Hider,
+    ) -> FileRecord {
         let name = |name: &Option<String>, number: u32| name.clone().unwrap_or_else(|| number.to_string());
         let secret = (never || rule.record == Record::Secret) && meta.kind != FileKind::Folder;
         let mut record = FileRecord {
@@ -175,7 +190,7 @@ impl Walk<'_> {
             return record;
         }
         if meta.kind == FileKind::Link {
-            record.target = meta.target.as_deref().map(|target| hider.text(target));
+            record.target = meta.target.as_deref().map(|target| hider.name(target));
         }
         if meta.kind != FileKind::File {
             return record;
@@ -218,8 +233,16 @@ struct Numbers(BTreeMap<String, usize>);
 
 /// Names inside a hidden folder that are the same everywhere, and say nothing.
 const PLAIN_NAMES: &[&str] = &[
-    "README", "cert.pem", "chain.pem", "fullchain.pem", "privkey.pem", "registry.pem", "wildcard.pem", "config.json",
-    "authorized_keys", "ca.crt",
+    "README",
+    "cert.pem",
+    "chain.pem",
+    "fullchain.pem",
+    "privkey.pem",
+    "registry.pem",
+    "wildcard.pem",
+    "config.json",
+    "authorized_keys",
+    "ca.crt",
 ];
 
 impl Numbers {
@@ -249,6 +272,9 @@ impl Numbers {
 
 /// Files whose name is the same everywhere, and those that a number suffices to tell apart.
 fn is_plain(name: &str) -> bool {
-    PLAIN_NAMES.contains(&name) || name.starts_with("vmm-auth-token") || name.starts_with("sepolia-")
-        || name.ends_with("-contract-address") || name.ends_with("-app-id")
+    PLAIN_NAMES.contains(&name)
+        || name.starts_with("vmm-auth-token")
+        || name.starts_with("sepolia-")
+        || name.ends_with("-contract-address")
+        || name.ends_with("-app-id")
 }

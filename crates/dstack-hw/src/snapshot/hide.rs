@@ -19,14 +19,26 @@ const WELL_KNOWN: &[&str] = &[
 
 /// Endings that look like the end of a host name and are those of files and units.
 const FILE_ENDINGS: &[&str] = &[
-    "toml", "json", "conf", "cfg", "sock", "socket", "pid", "log", "service", "timer", "pem", "crt", "key", "db", "so",
-    "img", "tar", "gz", "sh", "js", "py", "txt", "d", "yaml", "yml", "fd", "efi", "env", "list", "sources", "bin",
-    "iso", "raw", "qcow2", "xz", "zst", "1", "ns",
+    "toml", "json", "conf", "cfg", "sock", "socket", "pid", "log", "service", "timer", "pem", "crt", "key",
+    "db", "so", "img", "tar", "gz", "sh", "js", "py", "txt", "d", "yaml", "yml", "fd", "efi", "env", "list",
+    "sources", "bin", "iso", "raw", "qcow2", "xz", "zst", "1", "ns",
 ];
 
 /// Words in the name of a setting that mark its value as a secret.
-const SECRET_WORDS: &[&str] =
-    &["token", "secret", "password", "passwd", "apikey", "api_key", "api-key", "private", "credential", "htpasswd", "auth_key", "seed"];
+const SECRET_WORDS: &[&str] = &[
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "apikey",
+    "api_key",
+    "api-key",
+    "private",
+    "credential",
+    "htpasswd",
+    "auth_key",
+    "seed",
+];
 
 /// What stands for a secret.
 pub const SECRET: &str = "<secret>";
@@ -48,7 +60,10 @@ impl Hider {
                 [name, short]
             })
             .map(|name| name.trim().to_owned())
-            .filter(|name| name.len() >= 3 && !matches!(name.as_str(), "localhost" | "host" | "node" | "ubuntu" | "debian"))
+            .filter(|name| {
+                name.len() >= 3
+                    && !matches!(name.as_str(), "localhost" | "host" | "node" | "ubuntu" | "debian")
+            })
             .collect();
         names.sort_by_key(|name| std::cmp::Reverse(name.len()));
         names.dedup();
@@ -66,23 +81,35 @@ impl Hider {
 
     /// The text with addresses, identities and host names as placeholders.
     pub(crate) fn text(&self, text: &str) -> String {
+        self.replaced(text, true)
+    }
+
+    /// A path or another name, with addresses, identities and the names of this machine as placeholders. What only looks
+    /// like the name of a host stays: `multi-user.target.wants` does.
+    pub(crate) fn name(&self, name: &str) -> String {
+        self.replaced(name, false)
+    }
+
+    fn replaced(&self, text: &str, hosts: bool) -> String {
         let mut hidden = String::with_capacity(text.len());
         let mut word = String::new();
-        let belongs = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_' | '[' | ']' | '@');
+        let belongs =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_' | '[' | ']' | '@');
         for character in text.chars() {
             if belongs(character) {
                 word.push(character);
             } else {
-                self.word(&word, &mut hidden);
+                // What stands before `=` is the name of a setting: `vfio-pci.ids=10de:2335`.
+                self.word(&word, hosts && character != '=', &mut hidden);
                 word.clear();
                 hidden.push(character);
             }
         }
-        self.word(&word, &mut hidden);
+        self.word(&word, hosts, &mut hidden);
         hidden
     }
 
-    fn word(&self, word: &str, out: &mut String) {
+    fn word(&self, word: &str, hosts: bool, out: &mut String) {
         if word.is_empty() {
             return;
         }
@@ -96,7 +123,7 @@ impl Hider {
             && !host.ends_with(".service")
         {
             out.push_str("<user>@");
-            self.word(host, out);
+            self.word(host, true, out);
             return;
         }
         let bare = word.trim_matches(|c| c == '[' || c == ']');
@@ -120,7 +147,7 @@ impl Hider {
                 if at > 0 {
                     out.push(':');
                 }
-                self.word(piece, out);
+                self.word(piece, hosts, out);
             }
             return;
         }
@@ -128,7 +155,9 @@ impl Hider {
             out.push_str("<uuid>");
         } else if is_long_hex(word) {
             out.push_str("<hex>");
-        } else if self.names.iter().any(|name| name.eq_ignore_ascii_case(word)) || is_host_name(word) {
+        } else if self.names.iter().any(|name| name.eq_ignore_ascii_case(word))
+            || (hosts && is_host_name(word))
+        {
             out.push_str("<host>");
         } else {
             out.push_str(word);
@@ -159,7 +188,9 @@ fn is_uuid(word: &str) -> bool {
     let groups: Vec<&str> = word.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let digits = groups.iter().all(|group| is_hex(group));
-    digits && (lengths == [8, 4, 4, 4, 12] || (lengths == [4, 4] && word.chars().any(|c| c.is_ascii_uppercase())))
+    digits
+        && (lengths == [8, 4, 4, 4, 12]
+            || (lengths == [4, 4] && word.chars().any(|c| c.is_ascii_uppercase())))
 }
 
 /// Keys, identities and digests: 32 or more hexadecimal digits.
@@ -173,9 +204,9 @@ fn is_host_name(word: &str) -> bool {
     let word = word.trim_end_matches('.');
     let Some((_, last)) = word.rsplit_once('.') else { return false };
     let letters = last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let labels = word
-        .split('.')
-        .all(|label| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+    let labels = word.split('.').all(|label| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
     letters
         && labels
         && !FILE_ENDINGS.contains(&last.to_ascii_lowercase().as_str())
@@ -229,11 +260,34 @@ mod tests {
     }
 
     #[test]
+    fn names_of_things_stay() {
+        let hider = Hider::new(["tdx-7.example.com".to_owned()]);
+        let path = "/etc/systemd/system/multi-user.target.wants/dstack-vmm.service";
+        assert_eq!(hider.name(path), path);
+        assert_eq!(hider.name("/etc/apt/keyrings/tdx-7.asc"), "/etc/apt/keyrings/tdx-7.asc");
+        assert_eq!(hider.name("/etc/netplan/tdx-7"), "/etc/netplan/<host>");
+    }
+
+    #[test]
     fn secrets_by_name() {
-        for key in ["auth.tokens", "core.admin.admin_token", "ApiKey", "UserTokenHash", "cvm.tee_simulator.mock_attestation_seed", "cf_api_token"] {
+        for key in [
+            "auth.tokens",
+            "core.admin.admin_token",
+            "ApiKey",
+            "UserTokenHash",
+            "cvm.tee_simulator.mock_attestation_seed",
+            "cf_api_token",
+        ] {
             assert!(Hider::is_secret_name(key), "{key}");
         }
-        for key in ["cvm.cid_start", "auth.enabled", "image.path", "key_provider.port", "os_image_hash", "auth.htpasswd_file"] {
+        for key in [
+            "cvm.cid_start",
+            "auth.enabled",
+            "image.path",
+            "key_provider.port",
+            "os_image_hash",
+            "auth.htpasswd_file",
+        ] {
             assert!(!Hider::is_secret_name(key), "{key}");
         }
     }

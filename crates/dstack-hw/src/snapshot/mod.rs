@@ -23,15 +23,15 @@ mod units;
 use serde::de::DeserializeOwned;
 
 pub use diff::{
-    Change, DIFF_SCHEMA, DiffRules, Difference, Outcome, RULES_SCHEMA, Severity, Significance, SnapshotDiff, Uncompared,
-    diff,
+    Change, DIFF_SCHEMA, DiffRules, Difference, Outcome, RULES_SCHEMA, Severity, Significance, SnapshotDiff,
+    Uncompared, diff,
 };
 pub use hide::SECRET;
 pub use packages::{dpkg as parse_dpkg_status, rpm as parse_rpm_list};
 pub use pattern::Pattern;
 pub use record::{
-    FileRecord, Group, HostSnapshot, Listening, Module, Mount, NotRead, Package, SNAPSHOT_SCHEMA, Section, Seen, Service,
-    User,
+    FileRecord, Group, HostSnapshot, Listening, Module, Mount, NotRead, Package, SNAPSHOT_SCHEMA, Section,
+    Seen, Service, User,
 };
 pub use spec::{FileRule, Record, SPEC_SCHEMA, SnapshotSpec};
 
@@ -94,7 +94,8 @@ fn read_toml<T: DeserializeOwned>(
     if text.len() > limit {
         return Err(Error::TooLarge { what, limit });
     }
-    let malformed = |error: toml_edit::de::Error| Error::Malformed { what, why: error.to_string().trim_end().to_owned() };
+    let malformed =
+        |error: toml_edit::de::Error| Error::Malformed { what, why: error.to_string().trim_end().to_owned() };
     let head: Head = toml_edit::de::from_str(text).map_err(malformed)?;
     match head.schema {
         Some(found) if found == schema => toml_edit::de::from_str(text).map_err(malformed),

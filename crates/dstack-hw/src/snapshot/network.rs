@@ -41,7 +41,8 @@ pub(super) fn listening(source: &dyn HostSource, spec: &SnapshotSpec) -> Section
                     let by_itself = (ephemeral.0..=ephemeral.1).contains(&port);
                     // A UDP socket there is the client's side of something, gone in a second.
                     if !(by_itself && protocol == "udp") {
-                        items.insert(format!("{protocol}/{port}/{scope}"), Listening { ephemeral: by_itself });
+                        items
+                            .insert(format!("{protocol}/{port}/{scope}"), Listening { ephemeral: by_itself });
                     }
                 }
             }
@@ -65,7 +66,9 @@ pub(super) fn listening(source: &dyn HostSource, spec: &SnapshotSpec) -> Section
     match source.probe(&Probe::VsockListeners) {
         Ok(output) => {
             for port in vsock_ports(&output.stdout) {
-                section.items.insert(format!("vsock/{port}"), super::Seen::Value(Listening { ephemeral: false }));
+                section
+                    .items
+                    .insert(format!("vsock/{port}"), super::Seen::Value(Listening { ephemeral: false }));
             }
         }
         Err(Unread::Absent) => {}
@@ -140,7 +143,8 @@ mod tests {
     use super::*;
     use crate::source::Readings;
 
-    const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+    const TCP: &str =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:2378 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
    1: 00000000:01BB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
    2: 070200C0:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0

@@ -78,24 +78,24 @@ fn package(status: &str, version: &str) -> Option<Package> {
     })
 }
 
-/// What `rpm -qa` prints: a name and a version a line, with a blank between them, or `name-version-release.arch`.
+/// The installed packages as `rpm -qa` prints them: name, version and architecture a line, with blanks or tabs between.
+/// Never fails; a line without a version is left out.
 pub fn rpm(output: &str) -> BTreeMap<String, Package> {
     let mut packages = BTreeMap::new();
     for line in output.lines().take(MAX_PACKAGES) {
-        let line = line.trim();
-        let (name, version) = match line.split_once(char::is_whitespace) {
-            Some((name, version)) => (name, version.trim()),
-            None => match line.rmatch_indices('-').nth(1) {
-                Some((at, _)) => (line.get(..at).unwrap_or(line), line.get(at + 1..).unwrap_or_default()),
-                None => continue,
-            },
-        };
-        if name.is_empty() || version.is_empty() {
-            continue;
-        }
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(version)) = (words.next(), words.next()) else { continue };
+        // No epoch is epoch 0.
+        let version = version.strip_prefix("0:").unwrap_or(version);
         let package = Package { version: version.to_owned(), held: false, state: None };
+        let mut key = name.to_owned();
+        if packages.contains_key(&key) {
+            key = format!("{name}:{}", words.next().unwrap_or("other"));
+        }
         // Several kernels are installed side by side under one name.
-        let key = if packages.contains_key(name) { format!("{name} {version}") } else { name.to_owned() };
+        if packages.contains_key(&key) {
+            key = format!("{name} {version}");
+        }
         packages.insert(key, package);
     }
     packages
@@ -148,11 +148,21 @@ Version: 3
 
     #[test]
     fn rpm_output() {
-        let packages = rpm("bash 5.1.8-6.el9.x86_64\nglibc-2.34-60.el9.x86_64\nkernel 5.14\nkernel 5.15\nx\n");
-        assert_eq!(packages["bash"].version, "5.1.8-6.el9.x86_64");
-        assert_eq!(packages["glibc"].version, "2.34-60.el9.x86_64");
-        assert_eq!(packages["kernel"].version, "5.14");
-        assert!(packages.contains_key("kernel 5.15"));
+        let packages =
+            rpm("bash\t0:5.1.8-6.el9\tx86_64\nqemu-kvm\t17:8.2.0-11\tx86_64\nkernel\t0:5.14.0\tx86_64\n\
+                            kernel\t0:5.15.0\tx86_64\nkernel\t0:5.16.0\tx86_64\nx\n");
+        let lines: Vec<String> =
+            packages.iter().map(|(name, package)| format!("{name} = {}", package.version)).collect();
+        assert_eq!(
+            lines,
+            [
+                "bash = 5.1.8-6.el9",
+                "kernel = 5.14.0",
+                "kernel 5.16.0 = 5.16.0",
+                "kernel:x86_64 = 5.15.0",
+                "qemu-kvm = 17:8.2.0-11"
+            ]
+        );
     }
 
     proptest! {

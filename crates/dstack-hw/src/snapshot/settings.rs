@@ -22,8 +22,9 @@ pub(super) fn toml(text: &str) -> Result<BTreeMap<String, String>, Unread> {
 /// The settings of a JSON document, with comments of the forms `//` and `/* */`, `#`, and commas too many.
 pub(super) fn json(text: &str) -> Result<BTreeMap<String, String>, Unread> {
     let plain = without_comments(text);
-    let value: serde_json::Value = serde_json::from_str(&plain)
-        .map_err(|error| Unread::Failed(format!("not JSON, line {} column {}", error.line(), error.column())))?;
+    let value: serde_json::Value = serde_json::from_str(&plain).map_err(|error| {
+        Unread::Failed(format!("not JSON, line {} column {}", error.line(), error.column()))
+    })?;
     Ok(flattened(&value))
 }
 
@@ -38,7 +39,9 @@ pub(super) fn pairs(text: &str) -> BTreeMap<String, String> {
         let line = line.strip_prefix("export ").unwrap_or(line);
         let (name, value) = match line.split_once('=') {
             Some((name, value)) => (name.trim(), value.trim()),
-            None => line.split_once(char::is_whitespace).map_or((line, ""), |(name, value)| (name, value.trim())),
+            None => {
+                line.split_once(char::is_whitespace).map_or((line, ""), |(name, value)| (name, value.trim()))
+            }
         };
         let value = value
             .strip_prefix('"')
@@ -63,9 +66,17 @@ pub(super) fn hidden(settings: BTreeMap<String, String>, hider: &Hider) -> BTree
             } else {
                 hider.text(&value)
             };
-            (hider.text(&name), value)
+            (hidden_name(&name, hider), value)
         })
         .collect()
+}
+
+/// The name of a setting. Parts in quotes are what somebody chose, and may be the name of a host.
+fn hidden_name(name: &str, hider: &Hider) -> String {
+    let parts = name.split('"').enumerate();
+    let hidden: Vec<String> =
+        parts.map(|(at, part)| if at % 2 == 1 { hider.text(part) } else { hider.name(part) }).collect();
+    hidden.join("\"")
 }
 
 /// A value that cannot be a secret: the setting is a switch about one.
@@ -97,7 +108,13 @@ fn flatten(value: &serde_json::Value, name: &mut String, depth: usize, out: &mut
                 if !name.is_empty() {
                     name.push('.');
                 }
-                name.push_str(&short(key));
+                let plain =
+                    key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+                name.push_str(&if plain {
+                    short(key)
+                } else {
+                    format!("\"{}\"", short(key).replace('"', "'"))
+                });
                 flatten(member, name, depth + 1, out);
                 name.truncate(length);
             }

@@ -55,14 +55,15 @@ fn parameters(command_line: &str, spec: &SnapshotSpec, hider: &Hider) -> BTreeMa
     let mut parameters: BTreeMap<String, String> = BTreeMap::new();
     // What follows `--` is for the first program and may be anything.
     for word in parsed.words().iter().take_while(|word| *word != "--").take(1000) {
-        let (name, value) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+        let (name, value) =
+            word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
         let hidden = spec.hidden_parameters.iter().any(|pattern| pattern.matches(name));
         let shown = match value {
             None => "present".to_owned(),
             Some(_) if hidden => "<hidden>".to_owned(),
             Some(value) => short(&hider.text(value)),
         };
-        let entry = parameters.entry(hider.text(name)).or_default();
+        let entry = parameters.entry(hider.name(name)).or_default();
         if !entry.is_empty() {
             entry.push_str(", ");
         }
@@ -144,7 +145,17 @@ pub(super) fn mounts(source: &dyn HostSource, spec: &SnapshotSpec) -> Section<Mo
                     .split(',')
                     .filter(|option| {
                         let name = option.split('=').next().unwrap_or(option);
-                        !matches!(name, "size" | "nr_inodes" | "inode64" | "lowerdir" | "upperdir" | "workdir" | "fd" | "pgrp")
+                        !matches!(
+                            name,
+                            "size"
+                                | "nr_inodes"
+                                | "inode64"
+                                | "lowerdir"
+                                | "upperdir"
+                                | "workdir"
+                                | "fd"
+                                | "pgrp"
+                        )
                     })
                     .map(str::to_owned)
                     .collect();
@@ -185,7 +196,9 @@ fn belongs_to_root(source: &dyn HostSource, path: &str) -> Result<bool, Unread> 
     for _ in 0..5 {
         let meta = source.stat(&path)?;
         match (meta.kind, meta.target) {
-            (FileKind::File, _) => return Ok(meta.uid == 0 && meta.mode & 0o022 == 0 && meta.mode & 0o111 != 0),
+            (FileKind::File, _) => {
+                return Ok(meta.uid == 0 && meta.mode & 0o022 == 0 && meta.mode & 0o111 != 0);
+            }
             (FileKind::Link, Some(target)) if target.starts_with('/') => path = target,
             (FileKind::Link, Some(target)) if !target.contains("..") => {
                 let (folder, _) = path.rsplit_once('/').unwrap_or_default();
@@ -219,7 +232,10 @@ mod tests {
         assert_eq!(parameters["ip"], "<hidden>");
         assert_eq!(parameters["my_token"], "<hidden>");
         assert_eq!(parameters["console"], "tty0, ttyS0,115200");
-        assert_eq!((parameters["kvm_intel.tdx"].as_str(), parameters["nohibernate"].as_str()), ("1", "present"));
+        assert_eq!(
+            (parameters["kvm_intel.tdx"].as_str(), parameters["nohibernate"].as_str()),
+            ("1", "present")
+        );
         assert!(!format!("{parameters:?}").contains("planted"));
     }
 

@@ -22,6 +22,10 @@ pub(super) fn units(source: &dyn HostSource, spec: &SnapshotSpec) -> Section<Str
 
 /// What runs.
 pub(super) fn services(source: &dyn HostSource) -> Section<Service> {
+    // The folder that tells that systemd is the init system (`sd_booted(3)`). Without it systemd runs nothing.
+    if source.exists("/run/systemd/system") == Ok(false) {
+        return Section::default();
+    }
     Section::from_reading(source.probe(&Probe::Units).and_then(ended).map(|output| {
         unit_states(&output)
             .into_iter()
@@ -63,7 +67,8 @@ fn unit_states(output: &str) -> Vec<(&str, &str, &str)> {
         let field = |name: &str| {
             paragraph.lines().take(100).find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))
         };
-        if let (Some(id), Some(load), Some(active)) = (field("Id"), field("LoadState"), field("ActiveState")) {
+        if let (Some(id), Some(load), Some(active)) = (field("Id"), field("LoadState"), field("ActiveState"))
+        {
             states.push((id, load, active));
         }
     }
@@ -81,9 +86,8 @@ mod tests {
                      dbus.socket static -\nboot-efi.mount generated -\n\n4 unit files listed.\n";
         let states = "Id=qgsd.service\nLoadState=loaded\nActiveState=active\nSubState=running\n\n\
                       Id=pccs.service\nLoadState=not-found\nActiveState=inactive\n";
-        let host = Readings::empty_host()
-            .probe_stdout(Probe::UnitFiles, files)
-            .probe_stdout(Probe::Units, states);
+        let host =
+            Readings::empty_host().probe_stdout(Probe::UnitFiles, files).probe_stdout(Probe::Units, states);
         let section = units(&host, &SnapshotSpec::builtin());
         let names: Vec<(&str, &str)> = section
             .items
@@ -91,9 +95,14 @@ mod tests {
             .map(|(name, state)| (name.as_str(), state.value().map(String::as_str).unwrap_or_default()))
             .collect();
         assert_eq!(names, [("dstack-vmm.service", "enabled"), ("qgsd.service", "disabled")]);
+        assert!(services(&host).items.is_empty(), "systemd does not run");
+        let host = host.folder("/run/systemd/system", []);
         let running = services(&host);
         assert_eq!(running.items.len(), 1);
         assert_eq!(running.items["qgsd.service"].value().unwrap().active, "active");
-        assert_eq!(units(&Readings::nothing_known(), &SnapshotSpec::builtin()).unread, Some(Unread::NotRecorded));
+        assert_eq!(
+            units(&Readings::nothing_known(), &SnapshotSpec::builtin()).unread,
+            Some(Unread::NotRecorded)
+        );
     }
 }

@@ -64,7 +64,9 @@ mod tests {
         log.push("last");
         let text = log.finish();
         assert!(text.len() <= MAX_LOG + 64);
-        assert!(text.starts_with("first\n") && text.ends_with("\nlast\n") && text.contains(" lines left out)\n"));
+        assert!(
+            text.starts_with("first\n") && text.ends_with("\nlast\n") && text.contains(" lines left out)\n")
+        );
     }
 
     #[test]

@@ -170,7 +170,9 @@ impl Probe {
                 command
             }
             Self::GpuConfidentialState => run(&["nvidia-smi"], &["conf-compute", "-f"]),
-            Self::UnitFiles => run(&["systemctl"], &["list-unit-files", "--no-pager", "--no-legend", "--plain"]),
+            Self::UnitFiles => {
+                run(&["systemctl"], &["list-unit-files", "--no-pager", "--no-legend", "--plain"])
+            }
             Self::RpmPackages => {
                 run(&["rpm"], &["-qa", "--qf", "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n"])
             }

@@ -50,7 +50,10 @@ impl TreeHost {
     }
 
     /// The answer of the readings, where they list it.
-    fn recorded<'a, T: Clone + 'a>(&'a self, get: impl FnOnce(&'a Readings) -> Option<&'a Reading<T>>) -> Option<Reading<T>> {
+    fn recorded<'a, T: Clone + 'a>(
+        &'a self,
+        get: impl FnOnce(&'a Readings) -> Option<&'a Reading<T>>,
+    ) -> Option<Reading<T>> {
         self.readings.as_ref().and_then(get).cloned()
     }
 
@@ -156,4 +159,77 @@ fn as_roots(meta: FileMeta) -> FileMeta {
     };
     let root = || Some("root".to_owned());
     FileMeta { mode, uid: 0, gid: 0, owner: root(), group: root(), ..meta }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn tree(readings: Option<&str>) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("root/proc")).unwrap();
+        fs::write(folder.path().join("root/proc/cmdline"), "nohibernate\n").unwrap();
+        fs::create_dir_all(folder.path().join("root/dev")).unwrap();
+        fs::write(folder.path().join("root/dev/null"), "").unwrap();
+        if let Some(readings) = readings {
+            let json = format!(r#"{{"schema": "dstack-hw/capture/v1", "readings": {readings}}}"#);
+            fs::write(folder.path().join("readings.json"), json).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn readings_come_before_files_and_say_what_the_rest_means() {
+        let folder = tree(Some(
+            r#"{"unlisted": "absent",
+                "cpuid": {"0x0.0": {"eax": "0x20"}},
+                "files": {"/proc/secret": {"unread": "not-permitted"}},
+                "stats": {"/dev/sgx_enclave": {"kind": "character-device", "mode": "0660", "gid": 9, "group": "sgx"}}}"#,
+        ));
+        let host = TreeHost::open(folder.path()).unwrap();
+        assert_eq!(host.text("/proc/cmdline").unwrap(), "nohibernate\n");
+        assert_eq!(host.read("/proc/secret"), Err(Unread::NotPermitted));
+        assert_eq!(host.read("/proc/cpuinfo"), Err(Unread::Absent));
+        assert_eq!(host.cpuid(0x21, 0), Err(Unread::Absent));
+        assert_eq!(host.list("/dev").unwrap(), ["null", "sgx_enclave"]);
+        assert_eq!(host.stat("/dev/sgx_enclave").unwrap().group.as_deref(), Some("sgx"));
+        // Whoever unpacked the tree, its files are root's.
+        let meta = host.stat("/proc/cmdline").unwrap();
+        assert_eq!((meta.uid, meta.owner.as_deref(), meta.mode), (0, Some("root"), 0o644));
+        assert_eq!(host.kernel_log(), Err(Unread::Absent));
+        assert_eq!(host.disk("/"), Err(Unread::Absent));
+    }
+
+    #[test]
+    fn what_nobody_looked_for_is_not_absent() {
+        let folder = tree(Some("{}"));
+        let host = TreeHost::open(folder.path()).unwrap();
+        assert_eq!(host.read("/etc/os-release"), Err(Unread::NotRecorded));
+        let folder = tree(None);
+        let host = TreeHost::open(folder.path()).unwrap();
+        assert_eq!(host.read("/etc/os-release"), Err(Unread::Absent));
+        assert_eq!(host.read("/sys/class/x"), Err(Unread::NotRecorded));
+        assert_eq!(host.cpuid(0, 0), Err(Unread::NotRecorded));
+    }
+
+    #[test]
+    fn a_tree_without_root_or_with_odd_readings_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(TreeHost::open(folder.path()), Err(Error::Malformed { what: "the tree", .. })));
+        let folder = tree(Some("7"));
+        assert!(matches!(TreeHost::open(folder.path()), Err(Error::Malformed { .. })));
+    }
+
+    #[test]
+    fn readings_that_are_a_link_out_of_the_folder_are_not_read() {
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        fs::write(outside.path(), r#"{"schema": "dstack-hw/capture/v1", "readings": {}}"#).unwrap();
+        let folder = tree(None);
+        symlink(outside.path(), folder.path().join("readings.json")).unwrap();
+        let host = TreeHost::open(folder.path()).unwrap();
+        assert!(host.readings.is_none());
+    }
 }

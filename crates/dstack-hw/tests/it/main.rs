@@ -3,5 +3,6 @@
 mod hostile;
 mod hosts;
 mod properties;
+mod reach;
 mod recorded;
 mod support;

@@ -125,7 +125,7 @@ impl<'a> Changed<'a> {
         }
     }
 
-    pub(crate) fn cpuid(mut self, leaf: u32, change: impl FnOnce(&mut CpuidRegisters)) -> Self {
+    pub(crate) fn leaf(mut self, leaf: u32, change: impl FnOnce(&mut CpuidRegisters)) -> Self {
         let mut registers = HostSource::cpuid(&self, leaf, 0).unwrap_or_default();
         change(&mut registers);
         self.cpuid.insert((leaf, 0), registers);
@@ -133,12 +133,12 @@ impl<'a> Changed<'a> {
     }
 
     /// The register of every CPU.
-    pub(crate) fn msr(mut self, address: u32, value: u64) -> Self {
+    pub(crate) fn register(mut self, address: u32, value: u64) -> Self {
         self.msrs.insert((None, address), Ok(value));
         self
     }
 
-    pub(crate) fn msr_of(mut self, cpu: u32, address: u32, value: u64) -> Self {
+    pub(crate) fn register_of(mut self, cpu: u32, address: u32, value: u64) -> Self {
         self.msrs.insert((Some(cpu), address), Ok(value));
         self
     }
@@ -215,29 +215,29 @@ impl<'a> Changed<'a> {
         self
     }
 
-    pub(crate) fn kvm(mut self, reading: Reading<u64>) -> Self {
+    pub(crate) fn vm_types(mut self, reading: Reading<u64>) -> Self {
         self.kvm = Some(reading.map(|vm_types| KvmCapabilities { api_version: 12, vm_types }));
         self
     }
 
-    pub(crate) fn probe(mut self, probe: Probe, stdout: &str) -> Self {
+    pub(crate) fn says(mut self, probe: Probe, stdout: &str) -> Self {
         let output = ProbeOutput { status: Some(0), stdout: stdout.to_owned(), stderr: String::new() };
         self.probes.insert(probe, Ok(output));
         self
     }
 
-    pub(crate) fn probe_replace(self, probe: Probe, from: &str, to: &str) -> Self {
+    pub(crate) fn says_replace(self, probe: Probe, from: &str, to: &str) -> Self {
         let stdout = HostSource::probe(&self, &probe).unwrap().stdout;
         assert!(stdout.contains(from), "{probe:?} has no {from:?}");
-        self.probe(probe, &stdout.replace(from, to))
+        self.says(probe, &stdout.replace(from, to))
     }
 
-    pub(crate) fn no_probe(mut self, probe: Probe, why: Unread) -> Self {
+    pub(crate) fn silent(mut self, probe: Probe, why: Unread) -> Self {
         self.probes.insert(probe, Err(why));
         self
     }
 
-    pub(crate) fn disk(mut self, total: u64, available: u64) -> Self {
+    pub(crate) fn space(mut self, total: u64, available: u64) -> Self {
         self.disk = Some(DiskSpace { total, available });
         self
     }

@@ -37,7 +37,7 @@ fn module_too_old(source: &dyn HostSource) -> Changed<'_> {
         })
         .file("/sys/fs/cgroup/misc.capacity", "")
         .gone("/sys/fs/cgroup/misc.current")
-        .kvm(Ok(1))
+        .vm_types(Ok(1))
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn trap_1_no_cpuid_bit_says_that_a_host_can_do_tdx() {
     assert!(assess(&healthy, "tdx-host").readiness.is_ready());
     // And leaf 0x21 above the highest leaf is not an answer at all: Intel's CPUs answer with another leaf.
     let noise = CpuidRegisters { eax: 0, ebx: 0x6574_6e49, ecx: 0x2020_2020, edx: 0x5844_546c };
-    let noisy = Changed::new(&healthy).cpuid(0x21, |leaf| *leaf = noise);
+    let noisy = Changed::new(&healthy).leaf(0x21, |leaf| *leaf = noise);
     assert!(naive(&noisy), "the signature is there");
     assert_ne!(ask(&noisy, "hw.guest.inside").status, Status::Pass, "and this is no TD");
     assert!(assess(&noisy, "tdx-host").readiness.is_ready());
@@ -102,7 +102,7 @@ fn trap_4_the_parameter_n_means_different_things() {
         .log_without("allocated for PAMT")
         .log_without("module initialized")
         .log(|line| Some(line.replace(" kvm_intel.tdx=1", "")))
-        .kvm(Ok(1));
+        .vm_types(Ok(1));
     assert!(naive_blames_the_firmware(&unasked));
     let assessment = assess(&unasked, "tdx-host");
     assert_eq!(
@@ -126,13 +126,13 @@ fn trap_5_registers_are_printed_in_hex() {
         assert_eq!(format!("{keys:x}"), printed);
         let naive = printed.parse::<u64>().ok();
         assert_ne!(naive, Some(keys));
-        let split = Changed::new(&healthy).msr(0x87, keys << 32 | 63);
+        let split = Changed::new(&healthy).register(0x87, keys << 32 | 63);
         let finding = ask(&split, "hw.firmware.tdx-keys");
         assert_eq!(finding.status, Status::Pass);
         assert!(finding.observed.clone().unwrap_or_default().contains(&keys.to_string()), "{finding:?}");
     }
     // MCHECK's "1861" is 0x1861.
-    let refused = Changed::new(&healthy).msr(0xa0, 0x1861);
+    let refused = Changed::new(&healthy).register(0xa0, 0x1861);
     let finding = ask(&refused, "hw.firmware.mcheck");
     assert!(words(&finding).contains("0x1861"), "{finding:?}");
 }
@@ -148,12 +148,12 @@ fn trap_6_sixteen_keys_are_enough_and_0x87_is_the_partition() {
     // The same suite calls 0x87 the capability register, which is 0x981 and says nothing of the split.
     let healthy = host("healthy-2404-intel");
     let no_split = Changed::new(&healthy)
-        .msr(0x87, 63)
+        .register(0x87, 63)
         .log_without("virt/tdx:")
         .replace("/proc/cpuinfo", " tdx_host_platform", "")
         .file("/sys/module/kvm_intel/parameters/tdx", "N\n")
         .file("/sys/fs/cgroup/misc.capacity", "")
-        .kvm(Ok(1));
+        .vm_types(Ok(1));
     let naive_split = (no_split.msr(0, 0x981).unwrap() >> 36) & 0x7fff != 0;
     assert!(naive_split, "the capability is there");
     assert_eq!(ask(&no_split, "hw.firmware.tdx-keys").status, Status::Fail);
@@ -253,7 +253,7 @@ fn trap_11_a_missing_parameter_has_several_causes() {
         .gone("/sys/module/kvm_intel")
         .replace("/proc/modules", "kvm_intel 16384 0 - Live 0x0000000000000000\n", "")
         .gone("/dev/kvm")
-        .kvm(Err(Unread::Absent));
+        .vm_types(Err(Unread::Absent));
     assert!(naive_blames_the_kernel(&broken));
     let assessment = assess(&broken, "tdx-host");
     assert_eq!(
@@ -270,7 +270,7 @@ fn trap_11_a_missing_parameter_has_several_causes() {
         .file("/sys/fs/cgroup/misc.capacity", "")
         .gone("/sys/fs/cgroup/misc.current")
         .gone("/dev/kvm")
-        .kvm(Err(Unread::Absent));
+        .vm_types(Err(Unread::Absent));
     assert!(naive_blames_the_kernel(&unloaded));
     let loaded = ask(&unloaded, "hw.kvm.loaded");
     assert_eq!(loaded.status, Status::Fail);
@@ -285,7 +285,7 @@ fn trap_11_a_missing_parameter_has_several_causes() {
         .log_without("module initialized")
         .file("/sys/fs/cgroup/misc.capacity", "")
         .gone("/sys/fs/cgroup/misc.current")
-        .kvm(Ok(1));
+        .vm_types(Ok(1));
     assert!(naive_blames_the_kernel(&old));
     assert_eq!(assess(&old, "tdx-host").first_failing_layer(), Some("kernel"));
 }
@@ -304,7 +304,7 @@ fn trap_12_a_module_that_runs_may_be_below_the_tcb_level() {
     }
     // A quote service that is active says nothing of quotes: the log does.
     let healthy = host("healthy-2404-intel");
-    let active = Changed::new(&healthy).probe(
+    let active = Changed::new(&healthy).says(
         Probe::QuoteServiceLog,
         "qgsd[1200]: [QPL] No certificate data for this platform.\n\
          qgsd[1200]: Error returned from the p_sgx_get_quote_config API. 0xe011\n",

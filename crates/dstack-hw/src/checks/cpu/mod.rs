@@ -7,7 +7,7 @@ mod ground;
 mod identity;
 mod parts;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use dstack_check::CheckDef;
 

@@ -3,6 +3,8 @@
 mod command_line;
 mod config;
 mod log;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use dstack_check::{CheckDef, Finding, Fix};

@@ -24,7 +24,9 @@ pub(super) fn os_release(check: &CheckDef, facts: &HostFacts) -> Finding {
         .only_a_hint();
     let finding = match kernels::distribution(os) {
         Some(entry) => {
-            let observed = format!("{}: {}", os.name, entry.route);
+            // The pretty name has the version in it, the plain one does not.
+            let name = if os.name.contains(version) { os.name.clone() } else { format!("{} {version}", os.name) };
+            let observed = format!("{name}: {}", entry.route);
             match entry.support {
                 Support::Stock | Support::Vendor => check.pass().observed(observed),
                 Support::Unmaintained => check.warn().observed(observed).expected(expected).fix(step),

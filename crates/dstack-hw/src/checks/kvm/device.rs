@@ -139,7 +139,9 @@ pub(super) fn device(check: &CheckDef, facts: &HostFacts) -> Finding {
                 .fix(Fix::new("install the distribution's kernel"));
         }
         Fact::Known(_) => {
-            return check.pass().observed(format!("it was opened; {shown}")).evidence(path, shown);
+            let shown =
+                if shown.is_empty() { "it was opened".to_owned() } else { format!("it was opened; {shown}") };
+            return check.pass().observed(shown.clone()).evidence(path, shown);
         }
         Fact::Unread(Unread::NotPermitted) => {
             return check

@@ -4,6 +4,8 @@ mod capacity;
 mod device;
 mod parameters;
 mod tdx;
+#[cfg(test)]
+mod tests;
 
 use dstack_check::CheckDef;
 

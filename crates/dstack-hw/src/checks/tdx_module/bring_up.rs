@@ -24,10 +24,7 @@ pub(super) fn loaded(check: &CheckDef, facts: &HostFacts) -> Finding {
             implied(check, observed, proof)
         };
     }
-    let boot = match facts.tdx.boot.known() {
-        Some(boot) => boot,
-        None => return check.unknown(why_no_log(facts)),
-    };
+    let Some(boot) = facts.tdx.boot.known() else { return check.unknown(why_no_log(facts)) };
     if let Some(failure) = boot.failure() {
         return if failure.cause.platform_was_accepted() {
             failed(check, failure, &facts.firmware, "the TDX module answers the kernel")

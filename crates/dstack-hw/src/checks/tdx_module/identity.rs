@@ -79,6 +79,7 @@ pub(super) fn erratum(check: &CheckDef, facts: &HostFacts) -> Finding {
                 .expected("tdx_pw_mce on the line bugs of /proc/cpuinfo")
                 .evidence("/proc/cpuinfo", "bugs: without tdx_pw_mce")
                 .fix(Fix::new("update the kernel to one that knows the erratum").only_a_hint()),
+            Some(true) if info.bugs.is_empty() => check.unknown("the line bugs of /proc/cpuinfo is not there"),
             Some(true) => check.unknown("the kernel marks the erratum once it has taken the platform"),
             None => check.unknown("neither the generation of the CPU nor the erratum is known"),
         };

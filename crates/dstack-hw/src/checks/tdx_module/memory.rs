@@ -25,7 +25,7 @@ pub(super) fn pamt(check: &CheckDef, facts: &HostFacts) -> Finding {
     };
     let covered = kib.saturating_mul(1024).saturating_mul(PAGE_SHARE);
     let observed = format!("{} MiB, enough to keep book of {} GiB", kib / 1024, covered >> 30);
-    let total = facts.memory.info.known().map(|info| info.total);
+    let total = facts.memory.info.known().map(|info| info.total.saturating_mul(1024));
     let listed: u64 = boot
         .map_or(&[][..], |boot| boot.convertible.as_slice())
         .iter()
@@ -48,7 +48,7 @@ pub(super) fn pamt(check: &CheckDef, facts: &HostFacts) -> Finding {
         return check
             .warn()
             .observed(format!("{observed}, and the host has {} GiB", needed >> 30))
-            .expected(format!("about {} MiB", needed / PAGE_SHARE >> 20))
+            .expected(format!("about {} MiB", (needed / PAGE_SHARE) >> 20))
             .evidence("kernel log", line)
             .evidence(source, format!("{} GiB", needed >> 30))
             .fix(Fix::new("see whether memory was added while the host was running or is of a kind that TDX cannot protect (CXL, persistent memory); restart, and look at the memory ranges that the kernel lists")

@@ -3,6 +3,8 @@
 mod bring_up;
 mod identity;
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use dstack_check::CheckDef;
 
@@ -52,7 +54,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.tdx-module.erratum", "the partial-write erratum is taken into account")
             .layer("tdx-module")
-            .parents(&["hw.cpu.tdx-generation"])
+            .parents(&["hw.kernel.tdx-flag"])
             .why("on Sapphire Rapids and Emerald Rapids a partial write to a TD's memory ends in a machine check"),
         Barrier::Setting,
         identity::erratum,

@@ -129,8 +129,8 @@ impl ContainerSigns {
         if let Some((line, manager)) = &self.group {
             return found(manager, "/proc/1/cgroup", line);
         }
-        let host_namespaces = self.host_pid_namespace == Fact::Known(true)
-            && self.host_cgroup_namespace != Fact::Known(false);
+        let host_namespaces =
+            self.host_pid_namespace == Fact::Known(true) && self.host_cgroup_namespace != Fact::Known(false);
         if let Some((path, manager)) = self.marks.first() {
             if host_namespaces {
                 return Ok(Container::Leftover { path: path.clone() });
@@ -197,7 +197,10 @@ mod tests {
         assert_eq!(manager(&empty().file("/.dockerenv", "")), "Docker");
         assert_eq!(manager(&empty().file("/run/.containerenv", "engine=\"podman\"\n")), "Podman");
         assert_eq!(manager(&empty().file("/run/systemd/container", "lxc\n")), "lxc");
-        assert_eq!(manager(&empty().file("/run/host/container-manager", "systemd-nspawn\n")), "systemd-nspawn");
+        assert_eq!(
+            manager(&empty().file("/run/host/container-manager", "systemd-nspawn\n")),
+            "systemd-nspawn"
+        );
         let group = "12:pids:/docker/0123456789abcdef\n0::/system.slice\n";
         assert_eq!(manager(&empty().file("/proc/1/cgroup", group)), "Docker");
         let group = "0::/kubepods.slice/kubepods-besteffort.slice/cri-containerd-0123.scope\n";

@@ -44,7 +44,11 @@ impl Privilege {
     /// Reads `/proc/self/status`: the second number of `Uid` and the mask of `CapEff`.
     pub fn parse(status: &str) -> Option<Self> {
         let field = |name: &str| {
-            status.lines().take(256).find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+            status
+                .lines()
+                .take(256)
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+                .map(str::trim)
         };
         let uid = field("Uid")?.split_whitespace().nth(1)?.parse().ok()?;
         let capabilities = u64::from_str_radix(field("CapEff")?, 16).ok()?;

@@ -213,7 +213,8 @@ impl HostFacts {
             }
             let by_signature =
                 signs.signature.known().map(|text| hypervisor_name(text).unwrap_or(text).to_owned());
-            let by_log = || detected.and_then(|message| message.text.strip_prefix(DETECTED)).map(str::to_owned);
+            let by_log =
+                || detected.and_then(|message| message.text.strip_prefix(DETECTED)).map(str::to_owned);
             let engine = by_signature.or_else(by_log);
             let program =
                 if firecracker.is_some() { Some("Firecracker") } else { named.map(|(name, ..)| name) };
@@ -226,11 +227,14 @@ impl HostFacts {
             return Ok((Virtualisation::VirtualMachine { hypervisor }, evidence));
         }
         if bit == Some(false) {
-            let excerpt = "no hypervisor bit (CPUID leaf 1, ECX bit 31, or the flags in /proc/cpuinfo)".to_owned();
+            let excerpt =
+                "no hypervisor bit (CPUID leaf 1, ECX bit 31, or the flags in /proc/cpuinfo)".to_owned();
             evidence.push(("CPU".to_owned(), excerpt));
             return Ok((Virtualisation::BareMetal, evidence));
         }
-        if let Some(message) = log.and_then(|log| log.last_with_prefix(BARE).or_else(|| host_only_message(log))) {
+        if let Some(message) =
+            log.and_then(|log| log.last_with_prefix(BARE).or_else(|| host_only_message(log)))
+        {
             evidence.push(("kernel log".to_owned(), message.line.clone()));
             return Ok((Virtualisation::BareMetal, evidence));
         }

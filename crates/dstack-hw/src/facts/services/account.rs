@@ -93,6 +93,20 @@ impl Groups {
         Self { groups }
     }
 
+    /// The lines of `/etc/group` that are read, with the services' own users alone: what a capture may keep of the file.
+    pub fn kept(text: &str) -> String {
+        let mut kept = String::new();
+        for (name, group) in &Self::parse(text).groups {
+            let members: Vec<&str> = [("qgsd", group.qgsd), ("aesmd", group.aesmd)]
+                .iter()
+                .filter(|(_, is)| *is)
+                .map(|(user, _)| *user)
+                .collect();
+            kept.push_str(&format!("{name}:x:{}:{}\n", group.gid, members.join(",")));
+        }
+        kept
+    }
+
     /// The number of a group.
     pub fn gid(&self, name: &str) -> Option<u32> {
         self.groups.get(name).map(|group| group.gid)
@@ -130,6 +144,9 @@ mod tests {
         assert!(groups.has_qgsd("sgx_prv") && !groups.has_qgsd("sgx"));
         assert!(!serde_json::to_string(&groups).unwrap().contains("alice"));
         assert_eq!(groups.gid("users"), None);
+        let kept = Groups::kept("sgx_prv:x:109:qgsd,alice\nusers:x:100:alice\n");
+        assert_eq!(kept, "sgx_prv:x:109:qgsd\n");
+        assert_eq!(Groups::kept(&kept), kept);
     }
 
     proptest! {

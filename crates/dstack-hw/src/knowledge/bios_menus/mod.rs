@@ -135,13 +135,18 @@ pub fn fix_for(setting: Setting, firmware: &Firmware) -> Fix {
     let target = setting.target();
     let reference = setting.reference();
     let named = setting.name_at(maker);
-    let mut action = format!("set {} to {} in the firmware setup", reference.menu, target.word);
-    if let Some(name) = named {
-        action.push_str(&format!(" ({maker}: {}", name.menu));
-        if let Some(attribute) = name.redfish {
-            action.push_str(&format!(", Redfish attribute `{attribute}`"));
+    let (path, option) = reference.menu.rsplit_once(" > ").unwrap_or(("", reference.menu));
+    let mut action = format!("set {option} to {} in the firmware setup", target.word);
+    match named {
+        Some(name) => {
+            action.push_str(&format!(" ({maker}: {}", name.menu));
+            if let Some(attribute) = name.redfish {
+                action.push_str(&format!(", Redfish attribute `{attribute}`"));
+            }
+            action.push(')');
         }
-        action.push(')');
+        None if maker == Maker::Reference => action.push_str(&format!(" ({path})")),
+        None => action.push_str(&format!(" (the reference firmware has it in {path})")),
     }
     if let Some(note) = target.note {
         action.push_str("; ");
@@ -150,8 +155,8 @@ pub fn fix_for(setting: Setting, firmware: &Firmware) -> Fix {
     let before: Vec<&str> = setting.after().map(|earlier| earlier.reference().short).collect();
     if !before.is_empty() {
         action.push_str(&format!(
-            "; it stays hidden or grey until these are set and the host was rebooted: {}",
-            before.join(", then ")
+            "; it stays hidden or grey until these are set, with a reboot after each: {}",
+            before.join(", ")
         ));
     }
     let fix = Fix::new(action);

@@ -51,13 +51,13 @@ fn the_order_is_that_of_the_stages() {
 fn a_maker_s_name_is_a_hint() {
     let dell = fix_for(Setting::Tdx, &firmware("Dell Inc."));
     assert!(dell.only_a_hint);
-    insta::assert_snapshot!(dell.action, @"");
+    insta::assert_snapshot!(dell.action, @"set Trust Domain Extension (TDX) to Enabled in the firmware setup (Dell: System BIOS > System Security, Redfish attribute `IntelTdx`); it stays hidden or grey until these are set, with a reboot after each: the limit on physical addresses off, TME, TME-MT");
     let reference = fix_for(Setting::SeamLoader, &firmware("Intel Corporation"));
     assert!(!reference.only_a_hint);
-    insta::assert_snapshot!(reference.action, @"");
+    insta::assert_snapshot!(reference.action, @"set TDX SEAM Loader to Enabled in the firmware setup (Processor Configuration); a firmware without the option or without the loader needs an update; it stays hidden or grey until these are set, with a reboot after each: the limit on physical addresses off, TME, TME-MT");
     let hpe = fix_for(Setting::TmeMt, &firmware("HPE"));
     assert!(hpe.only_a_hint);
-    insta::assert_snapshot!(hpe.action, @"");
+    insta::assert_snapshot!(hpe.action, @"set Total Memory Encryption Multi-Tenant (TME-MT) to Enabled in the firmware setup (the reference firmware has it in Processor Configuration); it stays hidden or grey until these are set, with a reboot after each: the limit on physical addresses off, TME");
 }
 
 #[test]

@@ -109,6 +109,8 @@ pub enum Layer {
 pub enum Remedy {
     /// Change a setting of the firmware.
     Setting(Setting),
+    /// Change a setting of the firmware that may have to do with it.
+    PerhapsSetting(Setting),
     /// Update the firmware, which brings the TDX module along.
     FirmwareUpdate,
     /// What the words say, with commands where there are any.
@@ -212,7 +214,7 @@ pub const FAILURES: &[KnownFailure] = &[
         &["tdmrs exhausted"],
         Layer::Firmware,
         "the memory has more parts than the module can note",
-        Remedy::Setting(Setting::NodeInterleaving),
+        Remedy::PerhapsSetting(Setting::NodeInterleaving),
     ),
     known(
         Cause::MemoryRegionsExhausted,
@@ -220,7 +222,7 @@ pub const FAILURES: &[KnownFailure] = &[
         &["not enough tdmrs"],
         Layer::Firmware,
         "the memory has more parts than the module can note",
-        Remedy::Setting(Setting::NodeInterleaving),
+        Remedy::PerhapsSetting(Setting::NodeInterleaving),
     ),
     known(
         Cause::NoLocalNodeForPamt,
@@ -228,7 +230,7 @@ pub const FAILURES: &[KnownFailure] = &[
         &["local numa node for pamt"],
         Layer::Firmware,
         "a part of the memory belongs to no NUMA node of which memory could be taken",
-        Remedy::Setting(Setting::NodeInterleaving),
+        Remedy::PerhapsSetting(Setting::NodeInterleaving),
     ),
     known(
         Cause::FramePointerBug,
@@ -486,6 +488,7 @@ impl Cause {
     pub fn fix(self, firmware: &Firmware) -> Fix {
         match self.entry().map(|entry| entry.remedy) {
             Some(Remedy::Setting(setting)) => bios_menus::fix_for(setting, firmware),
+            Some(Remedy::PerhapsSetting(setting)) => bios_menus::fix_for(setting, firmware).only_a_hint(),
             Some(Remedy::FirmwareUpdate) => bios_menus::update_for(firmware),
             Some(Remedy::Words(action, commands)) => {
                 commands.iter().fold(Fix::new(action), |fix, command| fix.command(*command))

@@ -13,8 +13,21 @@ pub(super) type Attributes = BTreeMap<String, Result<String, Unread>>;
 
 /// The sections, in the order in which they are compared. `secrets` and `settings` come out of `files`.
 pub(super) const SECTIONS: [&str; 15] = [
-    "files", "groups", "kernel", "listening", "modules", "mounts", "os", "packages", "programs", "secrets",
-    "services", "settings", "units", "users", "values",
+    "files",
+    "groups",
+    "kernel",
+    "listening",
+    "modules",
+    "mounts",
+    "os",
+    "packages",
+    "programs",
+    "secrets",
+    "services",
+    "settings",
+    "units",
+    "users",
+    "values",
 ];
 
 /// A snapshot as one table.
@@ -38,8 +51,20 @@ pub(super) enum Side<'a> {
     Missing,
     /// It is not known whether it is there.
     Unknown(String),
+    /// It is not among what is looked at.
+    NotLookedFor,
     /// Nothing of its section is known.
     PartUnread,
+}
+
+impl Side<'_> {
+    /// Why it is not known, where it is not.
+    pub(super) fn why_unknown(self) -> Option<String> {
+        match self {
+            Self::Unknown(why) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 impl Flat {
@@ -69,7 +94,10 @@ impl Flat {
             attributes.insert("uid".to_owned(), Ok(user.uid.to_string()));
             attributes.insert("home".to_owned(), Ok(user.home.clone()));
             attributes.insert("shell".to_owned(), Ok(user.shell.clone()));
-            attributes.insert("groups".to_owned(), Ok(user.groups.join(", ")));
+            attributes.insert(
+                "groups".to_owned(),
+                Ok(if user.groups.is_empty() { "none".to_owned() } else { user.groups.join(", ") }),
+            );
             attributes
         });
         flat.section("groups", &snapshot.groups, |group| one("gid", group.gid.to_string()));
@@ -96,7 +124,12 @@ impl Flat {
         flat
     }
 
-    fn section<T>(&mut self, name: &'static str, section: &Section<T>, attributes: impl Fn(&T) -> Attributes) {
+    fn section<T>(
+        &mut self,
+        name: &'static str,
+        section: &Section<T>,
+        attributes: impl Fn(&T) -> Attributes,
+    ) {
         self.gap(name, section);
         for (subject, seen) in &section.items {
             let thing = match seen {
@@ -183,7 +216,7 @@ impl Flat {
             None => {}
         }
         if !looked_for(spec, section, subject) {
-            return Side::Unknown("not looked for".to_owned());
+            return Side::NotLookedFor;
         }
         if matches!(section, "files" | "secrets" | "settings")
             && let Some(why) = self.hidden_by(section, subject)

@@ -216,7 +216,9 @@ impl Out<'_> {
                 let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
                 for name in names {
                     match (before.get(name), after.get(name)) {
-                        (Some(Err(a)), Some(Err(b))) => self.uncompared(section, subject, name, Some(a), Some(b)),
+                        (Some(Err(a)), Some(Err(b))) => {
+                            self.uncompared(section, subject, name, Some(a), Some(b))
+                        }
                         (Some(Err(why)), _) => self.uncompared(section, subject, name, Some(why), None),
                         (_, Some(Err(why))) => self.uncompared(section, subject, name, None, Some(why)),
                         (a, b) => {
@@ -238,17 +240,21 @@ impl Out<'_> {
             [Side::Missing, Side::Missing] => {}
             // Said once for the whole part.
             [Side::PartUnread, _] | [_, Side::PartUnread] => {}
+            [Side::NotLookedFor, Side::Missing | Side::NotLookedFor]
+            | [Side::Missing, Side::NotLookedFor] => {}
             [a, b] => {
-                let why = |side: &Side<'_>| match side {
-                    Side::Unknown(why) => Some(why.clone()),
-                    _ => None,
+                let not_looked_for = || Some("not looked for".to_owned());
+                let (before, after) = match (a, b) {
+                    (Side::NotLookedFor, Side::There(_)) => (not_looked_for(), None),
+                    (Side::There(_), Side::NotLookedFor) => (None, not_looked_for()),
+                    (a, b) => (a.why_unknown(), b.why_unknown()),
                 };
                 self.unknown.push(Uncompared {
                     section,
                     subject: subject.to_owned(),
                     attribute: "presence".to_owned(),
-                    before: why(&a),
-                    after: why(&b),
+                    before,
+                    after,
                 });
             }
         }
@@ -287,7 +293,14 @@ impl Out<'_> {
         });
     }
 
-    fn uncompared(&mut self, section: &'static str, subject: &str, attribute: &str, a: Option<&Unread>, b: Option<&Unread>) {
+    fn uncompared(
+        &mut self,
+        section: &'static str,
+        subject: &str,
+        attribute: &str,
+        a: Option<&Unread>,
+        b: Option<&Unread>,
+    ) {
         self.unknown.push(Uncompared {
             section,
             subject: subject.to_owned(),
@@ -305,7 +318,8 @@ fn text(value: Option<&Result<String, Unread>>) -> Option<&str> {
 /// A thing in a few words: its one value, or what it is and its mode.
 fn summary(value: &flat::Attributes) -> String {
     let mut words = Vec::new();
-    for name in ["value", "version", "kind", "mode", "owner", "group", "active", "uid", "gid", "file-system"] {
+    for name in ["value", "version", "kind", "mode", "owner", "group", "active", "uid", "gid", "file-system"]
+    {
         if let Some(Ok(text)) = value.get(name) {
             words.push(text.clone());
         }
@@ -366,10 +380,16 @@ impl fmt::Display for Difference {
         let Self { section, subject, attribute, .. } = self;
         let (before, after) = (self.before.as_deref().unwrap_or("-"), self.after.as_deref().unwrap_or("-"));
         match (self.change, attribute.as_str()) {
-            (Change::Added, "presence" | "ephemeral") => write!(f, "{section} {subject}: only in the second ({after})"),
-            (Change::Removed, "presence" | "ephemeral") => write!(f, "{section} {subject}: only in the first ({before})"),
+            (Change::Added | Change::Removed, "presence" | "ephemeral") => {
+                let (which, what) =
+                    if self.change == Change::Added { ("second", after) } else { ("first", before) };
+                write!(f, "{section} {subject}: only in the {which}")?;
+                if what == "there" { Ok(()) } else { write!(f, " ({what})") }
+            }
             (_, "value") => write!(f, "{section} {subject}: {before} -> {after}"),
-            (_, "sha256") => write!(f, "{section} {subject} content: {} -> {}", digest(before), digest(after)),
+            (_, "sha256") => {
+                write!(f, "{section} {subject} content: {} -> {}", digest(before), digest(after))
+            }
             _ => write!(f, "{section} {subject} {attribute}: {before} -> {after}"),
         }
     }
@@ -414,7 +434,8 @@ impl Severity {
 
 /// Does a snapshot with this spec look for this thing?
 fn looked_for(spec: &SnapshotSpec, section: &str, subject: &str) -> bool {
-    let matches = |patterns: &[super::Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+    let matches =
+        |patterns: &[super::Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
     match section {
         "files" | "secrets" => spec.looks_at(subject),
         // `PATH NAME`: a path has no blank in the rules that read settings.
@@ -424,9 +445,7 @@ fn looked_for(spec: &SnapshotSpec, section: &str, subject: &str) -> bool {
         "modules" => spec.modules.iter().any(|name| name == subject),
         "values" => matches(&spec.values, subject),
         "mounts" => matches(&spec.mounts, subject),
-        "listening" => {
-            subject.strip_prefix("unix/").is_none_or(|path| matches(&spec.sockets, path))
-        }
+        "listening" => subject.strip_prefix("unix/").is_none_or(|path| matches(&spec.sockets, path)),
         // Everything of the system is looked at; people by their groups, which both sides list alike.
         _ => true,
     }

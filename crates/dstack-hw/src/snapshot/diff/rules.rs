@@ -82,7 +82,8 @@ impl Alike {
     fn holds(self, before: Option<&str>, after: Option<&str>) -> bool {
         match self {
             Self::Opened => {
-                let bits = |mode: Option<&str>| mode.map_or(Some(0), |mode| u32::from_str_radix(mode, 8).ok());
+                let bits =
+                    |mode: Option<&str>| mode.map_or(Some(0), |mode| u32::from_str_radix(mode, 8).ok());
                 match (bits(before), bits(after)) {
                     // What the group and the others get; the owner may open what is its own.
                     (Some(before), Some(after)) => after & !before & 0o077 != 0,
@@ -147,7 +148,7 @@ impl DiffRules {
     }
 
     fn read(text: &str) -> Result<Self, Error> {
-        const WHAT: &str = "the diff rules";
+        const WHAT: &str = "the file of diff rules";
         let rules: Self = read_toml(text, WHAT, RULES_SCHEMA, MAX_RULES)?;
         for (at, rule) in rules.rules.iter().enumerate() {
             let wrong = match (&rule.may_differ, &rule.matters) {
@@ -230,7 +231,9 @@ mod tests {
         let head = "schema = \"dstack-hw/diff-rules/v1\"\n";
         let all = [
             wrong(&format!("{head}[[rule]]\nsubjekt = \"x\"\nmay-differ = \"y\"\n")),
-            wrong(&format!("{head}\n[[rule]]\nsubject = \"x\"\nmay-differ = \"y\"\n\n[[rule]]\nsubject = \"x\"\n")),
+            wrong(&format!(
+                "{head}\n[[rule]]\nsubject = \"x\"\nmay-differ = \"y\"\n\n[[rule]]\nsubject = \"x\"\n"
+            )),
             wrong(&format!("{head}[[rule]]\nmay-differ = \"y\"\nmatters = \"x\"\n")),
             wrong(&format!("{head}[[rule]]\nalike = \"somewhat\"\nmay-differ = \"x\"\n")),
             wrong("schema = \"dstack-hw/diff-rules/v9\"\n"),

@@ -25,7 +25,9 @@ fn names(text: &str) -> BTreeMap<u32, String> {
     let mut names = BTreeMap::new();
     for line in text.lines().take(MAX_ACCOUNTS) {
         let mut fields = line.split(':');
-        let (Some(name), Some(_), Some(number)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(name), Some(_), Some(number)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         if let Ok(number) = number.parse()
             && !name.is_empty()
         {

@@ -34,8 +34,12 @@ impl Root {
     /// A folder taken for `/`. The kernel resolves paths in it (`openat2(2)` with `RESOLVE_IN_ROOT`): absolute links
     /// begin at the folder, `..` ends at it, and the magic links of `/proc` are refused.
     pub(crate) fn at(folder: &Path) -> std::io::Result<Self> {
-        let folder =
-            rustix::fs::openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let folder = rustix::fs::openat(
+            CWD,
+            folder,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         Ok(Self { folder: Some(folder), recorded: OnceLock::new() })
     }
 

@@ -62,7 +62,8 @@ impl Log {
     fn push(&mut self, record: &str) {
         let Some((head, body)) = record.split_once(';') else { return };
         let mut fields = head.split(',');
-        let (Some(_priority), Some(sequence), Some(micros)) = (fields.next(), fields.next(), fields.next()) else {
+        let (Some(_priority), Some(sequence), Some(micros)) = (fields.next(), fields.next(), fields.next())
+        else {
             return;
         };
         let (Ok(sequence), Ok(micros)) = (sequence.parse::<u64>(), micros.parse::<u64>()) else { return };
@@ -77,7 +78,9 @@ impl Log {
 
     fn finish(self) -> Reading<RawKernelLog> {
         let first = self.first_sequence.ok_or_else(|| {
-            Unread::Failed("the kernel's ring buffer is empty: it was cleared, or this is a container".to_owned())
+            Unread::Failed(
+                "the kernel's ring buffer is empty: it was cleared, or this is a container".to_owned(),
+            )
         })?;
         Ok(RawKernelLog { from: LogOrigin::Kmsg, from_boot: Some(first == 0), text: self.text.finish() })
     }

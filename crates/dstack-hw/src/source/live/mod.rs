@@ -10,7 +10,8 @@ use std::path::Path;
 
 use super::files::Files;
 use super::{
-    CpuidRegisters, DiskSpace, FileMeta, HostSource, KvmCapabilities, Origin, Probe, ProbeOutput, RawKernelLog,
+    CpuidRegisters, DiskSpace, FileMeta, HostSource, KvmCapabilities, Origin, Probe, ProbeOutput,
+    RawKernelLog,
 };
 use crate::{Reading, Unread};
 
@@ -92,8 +93,9 @@ impl HostSource for LiveHost {
         self.files.stat(path)
     }
 
+    /// The disk that another host's files happen to be on says nothing about that host.
     fn disk(&self, path: &str) -> Reading<DiskSpace> {
-        self.files.disk(path)
+        self.of_this_machine(|| self.files.disk(path))
     }
 
     /// `/dev/kmsg`; and the journal of systemd where that is refused, or where the ring buffer has forgotten the boot

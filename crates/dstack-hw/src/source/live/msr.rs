@@ -28,7 +28,9 @@ pub(super) fn read(cpu: u32, address: u32) -> Reading<u64> {
 fn meaning(error: &std::io::Error) -> Unread {
     match Errno::from_io_error(error) {
         Some(Errno::NXIO | Errno::NODEV) => Unread::Absent,
-        Some(Errno::IO) => Unread::Failed("reading the register faults: this CPU does not show it".to_owned()),
+        Some(Errno::IO) => {
+            Unread::Failed("reading the register faults: this CPU does not show it".to_owned())
+        }
         Some(errno) => unread(errno),
         None => unread_io(error),
     }

@@ -53,8 +53,8 @@ impl LogLines {
 
     /// Adds a line if it looks like a message of a kernel, and says whether it did.
     pub(super) fn push(&mut self, line: &str) -> bool {
-        let message = Message::of(line)
-            .or_else(|| is_known(line).then_some(Message { stamp: None, text: line }));
+        let message =
+            Message::of(line).or_else(|| is_known(line).then_some(Message { stamp: None, text: line }));
         let Some(message) = message else { return false };
         self.add(&message);
         true
@@ -131,7 +131,9 @@ impl<'a> Message<'a> {
             _ => return None,
         };
         match bracketed(text) {
-            Some((stamp, text)) if is_seconds(stamp) => Some(Self { stamp: Some(stamp), text: without_caller(text) }),
+            Some((stamp, text)) if is_seconds(stamp) => {
+                Some(Self { stamp: Some(stamp), text: without_caller(text) })
+            }
             _ => Some(Self { stamp: None, text }),
         }
     }

@@ -231,7 +231,10 @@ mod tests {
         assert_eq!(log(Pasted::detect(&boot())).from_boot, Some(true));
         assert_eq!(log(Pasted::new().kernel_log(boot())).from_boot, Some(true));
         // A line with time 0 that a filter let through proves nothing.
-        assert_eq!(log(Pasted::detect("[    0.000000] x86/tme: not enabled by BIOS\n")).from_boot, Some(false));
+        assert_eq!(
+            log(Pasted::detect("[    0.000000] x86/tme: not enabled by BIOS\n")).from_boot,
+            Some(false)
+        );
         let filtered = format!("$ sudo dmesg | grep -v usb\n{}", boot());
         assert_eq!(log(Pasted::detect(&filtered)).from_boot, Some(false));
         let paged = format!("$ sudo dmesg | less\n{}", boot());

@@ -64,7 +64,9 @@ impl Session {
             }
         }
         // A command without output showed nothing, or the paste ends there: which, nobody knows.
-        session.files.retain(|_, content| content.as_ref().map_or(true, |content| !content.trim().is_empty()));
+        session
+            .files
+            .retain(|_, content| content.as_ref().map_or(true, |content| !content.trim().is_empty()));
         session
     }
 
@@ -101,7 +103,10 @@ impl Session {
 
 /// A file whose content stands for itself. Logs and `/proc/cpuinfo` are recognised from their lines.
 fn is_plain_file(path: &str) -> bool {
-    path.starts_with('/') && path != "/proc/cpuinfo" && !path.starts_with("/var/log/") && !path.contains(['*', '?', '{'])
+    path.starts_with('/')
+        && path != "/proc/cpuinfo"
+        && !path.starts_with("/var/log/")
+        && !path.contains(['*', '?', '{'])
 }
 
 /// A line without its end, without colours and other escapes of terminals.
@@ -115,13 +120,9 @@ pub(super) fn clean(line: &str) -> String {
         }
         match characters.next() {
             // `ESC [ ... letter`.
-            Some('[') => {
-                while characters.next().is_some_and(|next| !('@'..='~').contains(&next)) {}
-            }
+            Some('[') => while characters.next().is_some_and(|next| !('@'..='~').contains(&next)) {},
             // `ESC ] ... BEL`: the title of the window.
-            Some(']') => {
-                while characters.next().is_some_and(|next| next != '\u{7}') {}
-            }
+            Some(']') => while characters.next().is_some_and(|next| next != '\u{7}') {},
             _ => {}
         }
     }
@@ -131,7 +132,8 @@ pub(super) fn clean(line: &str) -> String {
 
 /// The command of a line that is one, behind a prompt or on its own.
 pub(super) fn command(line: &str) -> Option<&str> {
-    let known = |command: &str| command.split_whitespace().next().is_some_and(|word| COMMANDS.contains(&word));
+    let known =
+        |command: &str| command.split_whitespace().next().is_some_and(|word| COMMANDS.contains(&word));
     if let Some((prompt, command)) = prompted(line) {
         // A prompt with a user or a folder in it is one; a lone sign may be the beginning of a comment.
         let named = prompt.contains('@') || prompt.contains('~') || prompt.contains('/');
@@ -140,8 +142,8 @@ pub(super) fn command(line: &str) -> Option<&str> {
         }
     }
     let bare = line.trim_start();
-    let looks_like_a_call =
-        known(bare) && (bare.contains(" /") || bare.contains('|') || bare.starts_with("sudo ") || !bare.contains(' '));
+    let looks_like_a_call = known(bare)
+        && (bare.contains(" /") || bare.contains('|') || bare.starts_with("sudo ") || !bare.contains(' '));
     looks_like_a_call.then_some(bare)
 }
 
