@@ -15,7 +15,10 @@ pub(crate) fn from_hw(error: Error) -> CliError {
             let names: Vec<&str> = Profile::builtin_names().collect();
             Some(format!("built in are {}; a path to a TOML file is one of your own", names.join(", ")))
         }
-        Error::Schema { .. } => Some("a newer dstack-hw made it; use that one, or make it again".to_owned()),
+        // The same form in a greater version; anything else is another kind of document.
+        Error::Schema { found, supported, .. } if family(found) == family(supported) => Some(
+            "another version of dstack-hw made it: use that one, or make it again with this one".to_owned(),
+        ),
         _ => None,
     };
     let error = CliError::usage(error);
@@ -23,4 +26,9 @@ pub(crate) fn from_hw(error: Error) -> CliError {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// The name of a schema without its version.
+fn family(schema: &str) -> &str {
+    schema.rsplit_once("/v").map_or(schema, |(name, _)| name)
 }

@@ -13,7 +13,7 @@ use crate::files;
 #[command(next_help_heading = "What is looked at")]
 pub(crate) struct SourceArgs {
     /// A capture made by `dstack-hw capture`, or - for standard input
-    #[arg(long, value_name = "CAPTURE", conflicts_with_all = ["dmesg", "cpuinfo", "root"])]
+    #[arg(long, value_name = "CAPTURE", conflicts_with_all = ["dmesg", "cpuinfo", "paste", "root"])]
     pub(crate) from: Option<PathBuf>,
     /// The output of `dmesg` or `journalctl -k`, or - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "root")]
@@ -21,6 +21,9 @@ pub(crate) struct SourceArgs {
     /// The content of /proc/cpuinfo, or - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "root")]
     pub(crate) cpuinfo: Option<PathBuf>,
+    /// What somebody pasted: dmesg, lscpu, /proc/cpuinfo, files shown with `cat`, with the commands left in; or -
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dmesg", "cpuinfo", "root"])]
+    pub(crate) paste: Option<PathBuf>,
     /// A tree of files of a host, such as a mounted disk
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
@@ -94,6 +97,9 @@ impl SourceArgs {
         if let Some(path) = &self.root {
             return tree(path);
         }
+        if let Some(path) = &self.paste {
+            return detected(path);
+        }
         if self.dmesg.is_some() || self.cpuinfo.is_some() {
             return pasted(self.dmesg.as_deref(), self.cpuinfo.as_deref());
         }
@@ -148,6 +154,17 @@ fn tree(path: &Path) -> Result<Opened, CliError> {
 #[cfg(not(target_os = "linux"))]
 fn tree(_path: &Path) -> Result<Opened, CliError> {
     Err(CliError::usage("`--root` needs Linux").hint("`--from CAPTURE` works everywhere"))
+}
+
+/// A text of which the kind is found out.
+fn detected(path: &Path) -> Result<Opened, CliError> {
+    let pasted = Pasted::detect(&files::read_text(path)?);
+    if pasted.found().is_empty() {
+        let name = files::named(path);
+        return Err(CliError::usage(format!("nothing in {name} was recognised"))
+            .hint("`--dmesg FILE` takes every line for a message of the kernel"));
+    }
+    Ok(Opened { source: Box::new(pasted.into_readings()), kind: Kind::Pasted, subject: stem(path) })
 }
 
 fn pasted(dmesg: Option<&Path>, cpuinfo: Option<&Path>) -> Result<Opened, CliError> {

@@ -76,6 +76,20 @@ fn a_pasted_log_gives_the_answer_it_can() {
 }
 
 #[test]
+fn a_paste_with_the_commands_left_in_is_understood() {
+    let world = World::new();
+    let paste = "root@host:~# cat /proc/cmdline\nroot=/dev/sda1 nohibernate\n\
+                 root@host:~# dmesg | grep -i -e tme -e tdx\n\
+                 [    0.000000] x86/tme: not enabled by BIOS\n";
+    world.write("paste.txt", paste);
+    let (code, document) = answer(&world, &["--paste", "paste.txt"]);
+    assert_eq!((code, document["readiness"]["check"].as_str()), (Some(1), Some("hw.firmware.tme")));
+    world.write("nothing.txt", "good morning\n");
+    let said = world.run(&["check", "--paste", "nothing.txt"]);
+    assert!(said.starts_with("code: 2\n") && said.contains("was recognised"), "{said}");
+}
+
+#[test]
 fn a_recorded_host_names_the_layer() {
     let world = World::new();
     snapshot!("recorded", world.run(&["check", "--from", &recorded("F-10")]));

@@ -111,7 +111,7 @@ fn another_schema_is_named() {
         for body in [r#""readings": {}"#, r#""readings": {"files": [1, 2]}"#, r#""hosts": 7"#] {
             match Capture::from_json(&format!(r#"{{"schema": "{schema}", {body}}}"#)) {
                 Err(Error::Schema { found, supported, .. }) => {
-                    assert_eq!((found.as_str(), supported), (schema, SCHEMA))
+                    assert_eq!((found.as_str(), supported), (schema, SCHEMA));
                 }
                 other => panic!("{other:?}"),
             }
@@ -203,6 +203,19 @@ fn everything_planted_is_gone_from_the_file() {
 }
 
 #[test]
+fn a_host_that_is_called_like_a_device_keeps_its_devices() {
+    let host = Readings::nothing_known()
+        .file("/proc/sys/kernel/hostname", "sgx-enclave7\n")
+        .device("/dev/sgx-enclave7", 0o660, "sgx")
+        .folder("/dev", ["sgx-enclave7"])
+        .file("/var/log/x", "sgx-enclave7 is up\n");
+    let capture = Capture::of(host.clone(), &host, made_by());
+    assert!(capture.readings().stat("/dev/sgx-enclave7").is_ok());
+    assert_eq!(capture.readings().list("/dev").unwrap(), ["sgx-enclave7"]);
+    assert_eq!(capture.readings().text("/var/log/x").unwrap(), "<host-1> is up\n");
+}
+
+#[test]
 fn a_later_value_never_gets_the_placeholder_of_an_earlier_one() {
     let host = Readings::nothing_known().file("/a", "<mac-1> and 9c:6b:00:12:34:56");
     let capture = Capture::of(host.clone(), &host, made_by());
@@ -268,7 +281,7 @@ proptest! {
         let text: String = pieces.iter().map(|(noise, value)| format!("{noise} , {value} \n")).collect();
         let host = Readings::nothing_known()
             .file("/proc/sys/kernel/hostname", "node7-x")
-            .file("/var/log/x", text.clone());
+            .file("/var/log/x", text);
         let once = Capture::of(host.clone(), &host, made_by());
         let redacted = once.readings().text("/var/log/x").unwrap();
         for (_, value) in &pieces {

@@ -106,6 +106,7 @@ fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, a) in a.chars().enumerate() {
+        // The row has one place more than `b`, so there is always a first one.
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
         for (j, b) in b.iter().enumerate() {
             // The row has one place more than `b`.

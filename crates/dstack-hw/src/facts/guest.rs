@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::HostSource;
+use crate::facts::environment::Signs;
 use crate::source::{FileKind, FileMeta, Probe};
 use crate::{Fact, HostFacts, Reading, Unread};
 
@@ -26,6 +27,9 @@ pub const RTMR: &str = "/sys/devices/virtual/misc/tdx_guest/measurements";
 /// Where the guest agent of dstack listens inside a CVM; the first is the one that apps mount.
 pub const AGENT_SOCKETS: &[&str] =
     &["/var/run/dstack.sock", "/run/dstack.sock", "/var/run/dstack/dstack.sock", "/run/dstack/dstack.sock"];
+
+/// What is active for an AMD guest.
+const SEV_STATUS: u32 = 0xc001_0131;
 
 /// How many PCI devices are looked at.
 const MAX_DEVICES: usize = 4096;
@@ -59,10 +63,6 @@ impl Tee {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Guest {
-    /// CPUID leaf 0x21 spells `IntelTDX`. Only a TD has that leaf; no host does.
-    pub tdx_leaf: Fact<bool>,
-    /// The word `tdx_guest` among the flags: the kernel knows that it runs in a TD.
-    pub tdx_flag: Fact<bool>,
     /// `/sys/devices/system/cpu/sev/vmpl` is there: the kernel runs as an SEV-SNP guest (Linux 6.11).
     pub sev_vmpl: Fact<bool>,
     /// Bit 2 of MSR 0xC0010131 (SEV_STATUS, AMD APM volume 2): SEV-SNP is active for this guest.
@@ -153,13 +153,10 @@ impl Guest {
     pub(crate) fn collect(source: &dyn HostSource) -> Self {
         let (devices, devices_unread) = devices(source);
         let (agent, agent_unread) = agent(source);
-        let tdx_flag = flag(source, "tdx_guest");
-        let hypervisor = flag(source, "hypervisor");
-        let gpus = match hypervisor {
-            Fact::Known(true) => gpus(source),
-            Fact::Known(false) | Fact::Absent => Fact::Absent,
-            Fact::Unread(ref why) => Fact::Unread(why.clone()),
-        };
+        // In CPUID's own words: on a host there is nothing to look for, and its registers mean something else.
+        let hypervisor = Fact::from(source.cpuid(1, 0)).map(|registers| registers.ecx >> 31 == 1);
+        let amd = source.cpuid(0, 0).is_ok_and(|registers| registers.ebx.to_le_bytes() == *b"Auth");
+        let gpus = if hypervisor == Fact::Known(false) { Fact::Absent } else { gpus(source) };
         let gpu_confidential = match &gpus {
             Fact::Known(found) if !found.is_empty() => Fact::from(source.probe(&Probe::GpuConfidentialState))
                 .map(|output| {
@@ -169,11 +166,9 @@ impl Guest {
             _ => Fact::Unread(Unread::NotAsked),
         };
         Self {
-            tdx_leaf: tdx_leaf(source),
-            tdx_flag,
             sev_vmpl: Fact::from(source.exists("/sys/devices/system/cpu/sev/vmpl")),
-            sev_status: if hypervisor == Fact::Known(true) && flag(source, "sev_snp") == Fact::Known(true) {
-                Fact::from(source.msr(0, 0xc001_0131))
+            sev_status: if hypervisor == Fact::Known(true) && amd {
+                Fact::from(source.msr(0, SEV_STATUS))
             } else {
                 Fact::Unread(Unread::NotAsked)
             },
@@ -186,27 +181,6 @@ impl Guest {
             gpus,
             gpu_confidential,
         }
-    }
-}
-
-/// A word on the first line `flags` of `/proc/cpuinfo`.
-fn flag(source: &dyn HostSource, word: &str) -> Fact<bool> {
-    Fact::from(source.text("/proc/cpuinfo")).and_then(|text| {
-        text.lines()
-            .filter_map(|line| line.split_once(':'))
-            .find(|(key, _)| key.trim() == "flags")
-            .map_or(Fact::Absent, |(_, words)| Fact::Known(words.split_whitespace().any(|flag| flag == word)))
-    })
-}
-
-fn tdx_leaf(source: &dyn HostSource) -> Fact<bool> {
-    match source.cpuid(0, 0) {
-        // A basic leaf above the highest one gives the data of another leaf on Intel.
-        Ok(highest) if highest.eax < 0x21 => Fact::Known(false),
-        Ok(_) => Fact::from(source.cpuid(0x21, 0)).map(|registers| {
-            [registers.ebx, registers.edx, registers.ecx].map(u32::to_le_bytes).concat() == b"IntelTDX    "
-        }),
-        Err(why) => Fact::from(Err(why)),
     }
 }
 
@@ -296,13 +270,14 @@ impl HostFacts {
     /// and an excerpt. `Ok(None)`: it is none, as far as it shows itself. `Err` says why it is not known.
     ///
     /// A guest behind a paravisor may not see that it is one.
-    pub fn confidential_guest(&self) -> Result<Option<(Tee, Vec<(String, String)>)>, String> {
+    pub fn confidential_guest(&self) -> Result<Option<(Tee, Signs)>, String> {
         let guest = &self.guest;
         let mut tdx = Vec::new();
-        if guest.tdx_leaf == Fact::Known(true) {
+        let (leaf, flag) = (&self.cpu.cpuid.tdx_guest, self.cpu.flag("tdx_guest"));
+        if *leaf == Fact::Known(true) {
             tdx.push(("CPUID leaf 0x21".to_owned(), "IntelTDX".to_owned()));
         }
-        if guest.tdx_flag == Fact::Known(true) {
+        if flag == Fact::Known(true) {
             tdx.push(("/proc/cpuinfo".to_owned(), "tdx_guest among the flags".to_owned()));
         }
         let mut snp = Vec::new();
@@ -344,17 +319,15 @@ impl HostFacts {
                 return Ok(Some((tee, signs)));
             }
         }
-        // A kernel that answers one of these was not asked in vain: each is set in every guest that sees itself.
-        let cpuinfo_read = matches!(guest.tdx_flag, Fact::Known(false) | Fact::Absent);
-        let leaf_read = guest.tdx_leaf == Fact::Known(false);
-        if cpuinfo_read || leaf_read {
+        // A kernel that answers one of these was not asked in vain: each is set in every guest that sees itself. A leaf
+        // that is known not to be there is such an answer.
+        if flag == Fact::Known(false) || matches!(leaf, Fact::Known(false) | Fact::Absent) {
             return Ok(None);
         }
         if matches!(self.virtualisation(), Ok((super::environment::Virtualisation::BareMetal, _))) {
             return Ok(None);
         }
-        Err(guest
-            .tdx_flag
+        Err(flag
             .unread()
             .map_or_else(|| "nothing tells".to_owned(), |why| format!("/proc/cpuinfo: {}", why.why())))
     }

@@ -80,7 +80,7 @@ fn node_epc(source: &dyn HostSource) -> Fact<Vec<NodeEpc>> {
             Ok(text) => match text.trim().parse() {
                 Ok(bytes) => nodes.push(NodeEpc { node, bytes }),
                 Err(_) => {
-                    unread = Some(Unread::Failed(format!("sgx_total_bytes of node {node} is not a number")))
+                    unread = Some(Unread::Failed(format!("sgx_total_bytes of node {node} is not a number")));
                 }
             },
             // A node without EPC has no such file.

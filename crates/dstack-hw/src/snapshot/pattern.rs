@@ -198,7 +198,7 @@ mod tests {
             prop_assert!(matches(&path, &path));
             prop_assert!(matches("**", &path));
             let last = parts.last().unwrap();
-            let last_pattern = format!("**/*{}", last);
+            let last_pattern = format!("**/*{last}");
             prop_assert!(matches(&last_pattern, &path));
         }
 

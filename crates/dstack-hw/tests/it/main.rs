@@ -6,3 +6,4 @@ mod properties;
 mod reach;
 mod recorded;
 mod support;
+mod traps;

@@ -61,8 +61,14 @@ pub(crate) fn facts(source: &dyn HostSource) -> HostFacts {
     HostFacts::collect(source, CollectOptions::default())
 }
 
-pub(crate) fn assess(source: &dyn HostSource, profile: &str) -> Assessment {
-    Assessment::of("test", &facts(source), &Profile::builtin(profile).unwrap())
+/// A built-in profile, or `sgx`: the checks of SGX alone.
+pub(crate) fn profile(name: &str) -> Profile {
+    let sgx = "name = 'sgx'\nabout = 'SGX alone'\nrequired = ['hw.sgx.*']\n";
+    if name == "sgx" { Profile::from_toml(sgx).unwrap() } else { Profile::builtin(name).unwrap() }
+}
+
+pub(crate) fn assess(source: &dyn HostSource, name: &str) -> Assessment {
+    Assessment::of("test", &facts(source), &profile(name))
 }
 
 pub(crate) fn record(source: &dyn HostSource) -> Capture {
@@ -132,6 +138,12 @@ impl<'a> Changed<'a> {
         self
     }
 
+    /// No section of enclave memory in CPUID.
+    pub(crate) fn no_sections(mut self) -> Self {
+        self.cpuid.extend((2..5).map(|subleaf| ((0x12, subleaf), CpuidRegisters::default())));
+        self
+    }
+
     /// The register of every CPU.
     pub(crate) fn register(mut self, address: u32, value: u64) -> Self {
         self.msrs.insert((None, address), Ok(value));
@@ -185,6 +197,10 @@ impl<'a> Changed<'a> {
 
     /// Takes a path away, with everything below it.
     pub(crate) fn gone(mut self, path: &str) -> Self {
+        let stays = |listed: &String| !is_at_or_below(listed, path);
+        self.files.retain(|listed, _| stays(listed));
+        self.folders.retain(|listed, _| stays(listed));
+        self.stats.retain(|listed, _| stays(listed));
         self.gone.insert(path.to_owned());
         self
     }
@@ -243,10 +259,12 @@ impl<'a> Changed<'a> {
     }
 
     fn is_gone(&self, path: &str) -> bool {
-        self.gone.iter().any(|gone| {
-            path.strip_prefix(gone.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+        self.gone.iter().any(|gone| is_at_or_below(path, gone))
     }
+}
+
+fn is_at_or_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl HostSource for Changed<'_> {

@@ -24,10 +24,6 @@ pub(crate) struct Check {
     /// Let these checks fail: the failure shows as a warning. Ids with commas between them, or patterns as hw.sgx.*
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     ignore: Vec<String>,
-    #[command(flatten)]
-    source: SourceArgs,
-    #[command(flatten)]
-    ask: AskArgs,
     /// Name of the host in the report
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -37,6 +33,10 @@ pub(crate) struct Check {
     /// Show every check, with what it rests on
     #[arg(long, short = 'v', visible_alias = "verbose")]
     all: bool,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    ask: AskArgs,
 }
 
 impl Check {

@@ -33,13 +33,15 @@ impl<'a> Page<'a> {
 
     /// The ids of findings that are unknown for want of rights, where more rights can be had.
     pub(super) fn needs_root(&self) -> Vec<&'a str> {
-        if self.kind != Kind::Live {
-            return Vec::new();
-        }
-        let why = Unread::NotPermitted.why();
+        self.unknown_for(&Unread::NotPermitted)
+    }
+
+    /// The ids of findings that are unknown for this reason.
+    fn unknown_for(&self, reason: &Unread) -> Vec<&'a str> {
+        let reason = reason.why();
         let findings = self.assessment.report.findings().iter();
         findings
-            .filter(|finding| matches!(&finding.status, Status::Unknown { why: said } if said.contains(&why)))
+            .filter(|finding| matches!(&finding.status, Status::Unknown { why } if why.contains(&reason)))
             .map(|finding| finding.id.as_str())
             .collect()
     }
@@ -171,7 +173,9 @@ impl<'a> Page<'a> {
         let gap = " ".repeat(18usize.saturating_sub(columns(layer)));
         let name = sheet.paint(layer, Look::new().bold());
         let start = format!("{} {name}{gap}", sheet.mark(worst));
-        let groups = groups(findings, &self.assessment.report);
+        let mut groups = groups(findings, &self.assessment.report);
+        // What a text or a capture does not have is counted, not listed: nobody can do anything about it.
+        groups.retain(|(reason, _)| self.kind == Kind::Live || *reason != Unread::NotRecorded.why());
         sheet.wrapped(&start, &" ".repeat(20), &counts.to_string());
         if self.all {
             for finding in findings {
@@ -230,7 +234,18 @@ impl<'a> Page<'a> {
             let count = needs_root.len();
             let noun = if count == 1 { "finding needs" } else { "findings need" };
             sheet.wrapped("  ", "  ", &format!("{count} {noun} root ({}):", named(&needs_root)));
-            sheet.line(&format!("    sudo dstack-hw check --profile {}", self.profile.name));
+            sheet.command(&match self.kind {
+                Kind::Live => format!("sudo dstack-hw check --profile {}", self.profile.name),
+                _ => "sudo dstack-hw capture".to_owned(),
+            });
+        }
+        let missing = self.unknown_for(&Unread::NotRecorded).len();
+        if self.kind != Kind::Live && missing > 0 && !self.all {
+            let noun = if missing == 1 { "check has" } else { "checks have" };
+            let what =
+                format!("{missing} {noun} nothing to go by here (--all names them); on the host itself:");
+            sheet.wrapped("  ", "  ", &what);
+            sheet.command("sudo dstack-hw check");
         }
     }
 }
@@ -345,12 +360,17 @@ impl Sheet<'_> {
         let hang = " ".repeat(label.len());
         self.wrapped(label, &hang, &neutralise_line(&fix.action));
         for command in &fix.commands {
-            let command = self.paint(&neutralise_line(command), AnsiColor::Cyan.on_default());
-            self.line(&format!("    {command}"));
+            self.command(command);
         }
         if let Some(link) = &fix.link {
             self.line(&format!("  more: {}", neutralise_line(link)));
         }
+    }
+
+    /// A command on a line of its own, never wrapped: it is there to be copied.
+    fn command(&mut self, command: &str) {
+        let command = self.paint(&neutralise_line(command), AnsiColor::Cyan.on_default());
+        self.line(&format!("    {command}"));
     }
 
     /// The symbol of a status in its colour.

@@ -18,10 +18,18 @@ impl Verdict {
     pub(super) fn of(assessment: &Assessment, profile: &Profile) -> Self {
         let name = &profile.name;
         let (shout, sentence) = match &assessment.readiness {
-            Readiness::Ready { warnings: 0 } => ("READY", format!("this host is what {name} wants")),
             Readiness::Ready { warnings } => {
-                let noun = if *warnings == 1 { "warning" } else { "warnings" };
-                ("READY", format!("this host is what {name} wants, with {warnings} {noun}"))
+                let unknown = assessment.report.counts().unknown;
+                let parts =
+                    [(*warnings, "warning", "warnings"), (unknown, "open question", "open questions")];
+                let parts: Vec<String> = parts
+                    .into_iter()
+                    .filter(|(count, ..)| *count > 0)
+                    .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
+                    .collect();
+                let with =
+                    if parts.is_empty() { String::new() } else { format!(", with {}", parts.join(" and ")) };
+                ("READY", format!("this host is what {name} wants{with}"))
             }
             Readiness::NotEnabledYet { layer, check } => {
                 let hardware = if unknown_hardware(assessment, profile) {

@@ -145,7 +145,7 @@ impl Identity {
         };
         let (short, domain) =
             name.split_once('.').map_or((name, None), |(short, domain)| (short, Some(domain)));
-        if domain.is_some() {
+        if domain.is_some() && !is_common(name) {
             self.hosts.push(name.to_owned());
         }
         if !is_common(short) {
@@ -164,11 +164,14 @@ impl Identity {
     }
 }
 
-/// Too common to be told from the words of a text, or too short.
+/// Too common to be told from the words of a text, or too short. So are names made of nothing but such words: a host that
+/// is called `tdx-guest` has the name of a device.
 fn is_common(name: &str) -> bool {
     name.len() < 3
         || name.bytes().all(|byte| byte.is_ascii_digit())
-        || COMMON.iter().any(|common| common.eq_ignore_ascii_case(name))
+        || name
+            .split(['-', '_', '.'])
+            .all(|word| COMMON.iter().any(|common| common.eq_ignore_ascii_case(word)))
 }
 
 fn is_host_name(name: &str) -> bool {
@@ -206,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_host_that_is_called_like_a_word_of_the_kernel_keeps_its_name() {
-        for name in ["tdx", "Ubuntu", "localhost", "42", "vm", "(none)"] {
+        for name in ["tdx", "Ubuntu", "localhost", "42", "vm", "(none)", "tdx-guest", "sev-guest", "gpu-node"]
+        {
             let host = Readings::nothing_known().file("/proc/sys/kernel/hostname", name);
             assert!(Identity::learn(&host).hosts.is_empty(), "{name}");
         }

@@ -17,6 +17,9 @@
 //! | files that cannot be redacted: UEFI variables beyond the few that are looked at, other binary files, environments of processes, private keys | left out: not recorded |
 //!
 //! The same value has the same placeholder everywhere. Redacting twice changes nothing.
+//!
+//! A host whose name is a word that such texts are full of, or is made of such words (`tdx`, `gpu-node`), keeps its name in
+//! texts: taking it out would take the messages apart, and it tells nothing.
 
 mod accounts;
 mod addresses;
@@ -158,13 +161,21 @@ impl Redactor {
             .collect()
     }
 
-    /// A path. The GUIDs at the end of the names of UEFI variables name their vendors and stay.
+    /// A path. The GUIDs at the end of the names of UEFI variables name their vendors and stay; and what is below these
+    /// folders was named by the kernel, whatever the host is called.
     fn path(&mut self, path: &str) -> String {
-        if path.starts_with(efi::FOLDER) { path.to_owned() } else { self.text(path) }
+        if path.starts_with(efi::FOLDER) {
+            path.to_owned()
+        } else if ["/dev/", "/sys/", "/proc/"].iter().any(|folder| path.starts_with(folder)) {
+            self.text_apart_from_hosts(path)
+        } else {
+            self.text(path)
+        }
     }
 
-    fn names_in_folder(&mut self, path: &str, names: Vec<String>) -> Vec<String> {
+    fn names_in_folder(&mut self, path: &str, mut names: Vec<String>) -> Vec<String> {
         if path == efi::FOLDER {
+            names.sort();
             return names;
         }
         // The folder's path says what its names are: those in `/home` are users.
@@ -173,7 +184,7 @@ impl Redactor {
         let mut names: Vec<String> = names
             .into_iter()
             .map(|name| {
-                let whole = self.text(&format!("{folder}{name}"));
+                let whole = self.path(&format!("{folder}{name}"));
                 whole.strip_prefix(&kept).map_or_else(|| self.text(&name), str::to_owned)
             })
             .collect();

@@ -160,6 +160,13 @@ static ACCOUNT: LazyLock<Option<Rule>> = LazyLock::new(|| {
 impl Redactor {
     /// Takes out of a text what identifies somebody. Doing it again changes nothing.
     pub(super) fn text(&mut self, text: &str) -> String {
+        let mut text = self.text_apart_from_hosts(text);
+        self.hosts(&mut text);
+        text
+    }
+
+    /// [`Redactor::text`] without looking for the names of the host, for what the kernel named.
+    pub(super) fn text_apart_from_hosts(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         self.apply(&PEM, &mut text, |_, _| true);
         self.urls(&mut text);
@@ -183,7 +190,6 @@ impl Redactor {
         }
         let users = self.identity.users.clone();
         self.apply(&ACCOUNT, &mut text, |_, name| users.contains(name));
-        self.hosts(&mut text);
         text
     }
 

@@ -2,7 +2,7 @@
 
 use dstack_check::{CheckDef, Finding};
 
-use super::ground::{implied, said, unless_intel};
+use super::ground::{implied, said};
 use crate::HostFacts;
 use crate::facts::kernel_tdx::TdxStage;
 use crate::knowledge::bios_menus::{Setting, fix_for};
@@ -14,9 +14,6 @@ const FULL: u8 = 52;
 const LIMITED: u32 = 46;
 
 pub(super) fn physical_address_bits(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected = "52 bits in CPUID leaf 0x80000008, not limited to 46";
     let activate = facts.msrs.tme_activate();
     let keys_on = activate.known().map(|activate| activate.key_id_bits > 0);
@@ -29,10 +26,15 @@ pub(super) fn physical_address_bits(check: &CheckDef, facts: &HostFacts) -> Find
             return implied(check, proof).evidence(source, bits.to_string());
         }
         // It is in the way for certain only where multi-key encryption is known not to be on.
-        let off = keys_on == Some(false) || mktme_is_off(facts).is_some();
+        let no_keys = facts.msrs.key_id_partitioning().known().is_some_and(|split| split.tdx == 0);
+        let off = keys_on == Some(false) || no_keys || mktme_is_off(facts).is_some();
         let finding = if off { check.fail() } else { check.warn() };
         let finding = finding
-            .observed(format!("{bits} bits: the firmware limits physical addresses"))
+            .observed(if u32::from(*bits) == LIMITED {
+                format!("{bits} bits: the firmware limits physical addresses")
+            } else {
+                format!("{bits} bits, where servers with TDX have {FULL}")
+            })
             .expected(expected)
             .evidence(source, bits.to_string())
             .fix(fix_for(Setting::PhysicalAddressLimit, &facts.firmware));

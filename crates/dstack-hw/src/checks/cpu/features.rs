@@ -2,7 +2,7 @@
 
 use dstack_check::{CheckDef, Finding, Fix};
 
-use super::ground::{implied_by, log_is_silent, said_where, unless_intel};
+use super::ground::{implied_by, log_is_silent, said_where};
 use crate::facts::cpu::{Features, StructuredFeatures};
 use crate::facts::kernel_tdx::TdxStage;
 use crate::knowledge::bios_menus::{Setting, fix_for};
@@ -65,9 +65,6 @@ fn another_server(what: &str) -> Fix {
 }
 
 pub(super) fn vmx(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected = "VMX, not turned off by the firmware";
     let feature =
         Feature::of(facts, "vmx", "CPUID leaf 1, ECX bit 5", leaf_1(facts, |features| features.vmx));
@@ -118,9 +115,6 @@ pub(super) fn vmx(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn ept(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected = "the flags ept and ept_ad";
     let flags = [("ept", facts.cpu.flag("ept")), ("ept_ad", facts.cpu.flag("ept_ad"))];
     if flags.iter().all(|(_, flag)| flag.known() == Some(&true)) {
@@ -146,9 +140,6 @@ pub(super) fn ept(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn x2apic(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected = "x2APIC in use";
     if let Some(words) = facts.kernel_command_line().known()
         && words.has("nox2apic")
@@ -213,9 +204,6 @@ pub(super) fn self_snoop(check: &CheckDef, facts: &HostFacts) -> Finding {
 
 /// A feature that no setting turns on or off, and that kvm_intel names in this message where it is missing.
 fn plain(check: &CheckDef, facts: &HostFacts, feature: &Feature, name: &str, message: &str) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     if let Some(finding) = feature.there(check) {
         return finding;
     }

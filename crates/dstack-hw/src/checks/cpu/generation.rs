@@ -2,7 +2,7 @@
 
 use dstack_check::{CheckDef, Finding, Fix};
 
-use super::ground::{implied, implied_by, neither, register_source, said, unless_intel};
+use super::ground::{implied, implied_by, neither, register_source, said};
 use super::identity::Identity;
 use crate::HostFacts;
 use crate::facts::cpu::Vendor;
@@ -109,9 +109,6 @@ fn not_in_the_table(check: &CheckDef, facts: &HostFacts, identity: &Identity, ex
 }
 
 pub(super) fn seam(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected =
         "IA32_MTRRCAP bit 15 is set: the CPU has the range registers in which the TDX module lives";
     let register = facts.msrs.first(Register::MtrrCap);

@@ -1,6 +1,6 @@
 //! What many checks stand on: whose CPU it is, what the log says, what is proven from further up.
 
-use dstack_check::{CheckDef, Finding};
+use dstack_check::{CheckDef, Finding, Status};
 
 use super::identity::Identity;
 use crate::facts::cpu::Vendor;
@@ -8,21 +8,49 @@ use crate::facts::kernel_tdx::{TdxProof, TdxStage};
 use crate::facts::msr::Register;
 use crate::{Fact, HostFacts};
 
-/// The finding of a check that is for Intel's CPUs, on any other.
+/// The finding of a check that is for Intel's CPUs, on any other; `None` where it is Intel's, or where nothing tells.
 pub(in crate::checks) fn unless_intel(check: &CheckDef, facts: &HostFacts) -> Option<Finding> {
-    unless(check, facts, &Vendor::Intel)
+    let vendor = Identity::of(facts).vendor.filter(|vendor| *vendor != Vendor::Intel)?;
+    Some(not_for(check, &vendor, &Vendor::Intel))
 }
 
-/// The finding of a check that is for AMD's CPUs, on any other.
-pub(in crate::checks) fn unless_amd(check: &CheckDef, facts: &HostFacts) -> Option<Finding> {
-    unless(check, facts, &Vendor::Amd)
+fn not_for(check: &CheckDef, vendor: &Vendor, wanted: &Vendor) -> Finding {
+    check.not_applicable().observed(format!("the CPU is made by {vendor}, not by {wanted}"))
 }
 
-/// `None` where the vendor is the wanted one, or where nothing tells.
-fn unless(check: &CheckDef, facts: &HostFacts, wanted: &Vendor) -> Option<Finding> {
-    let vendor = Identity::of(facts).vendor?;
-    (vendor != *wanted)
-        .then(|| check.not_applicable().observed(format!("the CPU is made by {vendor}, not by {wanted}")))
+/// A function that answers a check.
+type Run = fn(&CheckDef, &HostFacts) -> Finding;
+
+/// The finding of a check that is for Intel's CPUs: it does not apply to any other.
+pub(in crate::checks) fn on_intel(check: &CheckDef, facts: &HostFacts, run: Run) -> Finding {
+    on(check, facts, &Vendor::Intel, run)
+}
+
+/// The finding of a check that is for AMD's CPUs: it does not apply to any other.
+pub(in crate::checks) fn on_amd(check: &CheckDef, facts: &HostFacts, run: Run) -> Finding {
+    on(check, facts, &Vendor::Amd, run)
+}
+
+fn on(check: &CheckDef, facts: &HostFacts, wanted: &Vendor, run: Run) -> Finding {
+    match Identity::of(facts).vendor {
+        Some(vendor) if vendor == *wanted => run(check, facts),
+        Some(vendor) => not_for(check, &vendor, wanted),
+        None => doubted(check, run(check, facts), wanted),
+    }
+}
+
+/// Where nothing tells who made the CPU, what is missing is no failure: the other vendor's CPUs never have it. What
+/// the kernel says of the vendor's own feature, and what the vendor's own registers hold, counts.
+fn doubted(check: &CheckDef, finding: Finding, wanted: &Vendor) -> Finding {
+    let objects = matches!(finding.status, Status::Fail | Status::Warn);
+    let is_own = |source: &str| source == "kernel log" || source.contains("(MSR 0x");
+    if !objects || finding.evidence.iter().any(|evidence| is_own(&evidence.source)) {
+        return finding;
+    }
+    let observed = finding.observed.unwrap_or_default();
+    check.unknown(format!(
+        "nothing tells who made the CPU; were it {wanted}, this would be in the way: {observed}"
+    ))
 }
 
 /// The last message of the kernel that is exactly this, beside blanks at its end.

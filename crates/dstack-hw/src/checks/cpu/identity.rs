@@ -2,6 +2,7 @@
 
 use crate::HostFacts;
 use crate::facts::cpu::{Signature, Vendor};
+use crate::facts::msr::Register;
 use crate::knowledge::cpu_models::{Generation, generation_of, generation_of_name};
 
 /// Which CPU it is, as far as anything tells.
@@ -30,7 +31,8 @@ impl Identity {
             identity.take_from_log(facts);
         }
         if identity.vendor.is_none() {
-            identity.vendor = identity.name.as_deref().and_then(vendor_of_name);
+            identity.vendor =
+                identity.name.as_deref().and_then(vendor_of_name).or_else(|| vendor_of_traces(facts));
         }
         identity
     }
@@ -86,6 +88,34 @@ impl Identity {
 
     pub(in crate::checks) fn is_known(&self) -> bool {
         self.signature.is_some() || self.name.is_some()
+    }
+}
+
+/// Without a name: what only one of the two has.
+fn vendor_of_traces(facts: &HostFacts) -> Option<Vendor> {
+    let has = |flag: &str| facts.cpu.flag(flag).known() == Some(&true);
+    let said =
+        |speaker: &str| facts.kernel_log.known().is_some_and(|log| log.last_with_prefix(speaker).is_some());
+    let intel = has("vmx")
+        || facts.cpu.cpuid.features.known().is_some_and(|features| features.vmx)
+        || facts.msrs.first(Register::TmeActivate).known().is_some()
+        || facts.kvm.intel_present.known() == Some(&true)
+        || facts.tdx_proof().is_some();
+    let amd = has("svm")
+        || facts.cpu.cpuid.svm.known() == Some(&true)
+        || facts.cpu.cpuid.encryption.known().is_some_and(|encryption| encryption.sev)
+        || facts.msrs.first(Register::Syscfg).known().is_some()
+        || facts.kvm.amd_present.known() == Some(&true)
+        || said("kvm_amd: ")
+        || said("SEV-SNP: ")
+        || said("AMD-Vi: ")
+        // The driver of the secure processor, which Intel's hosts do not have.
+        || said("ccp ");
+    match (intel, amd) {
+        (true, false) => Some(Vendor::Intel),
+        (false, true) => Some(Vendor::Amd),
+        // Nothing, or traces that contradict each other: nobody knows.
+        _ => None,
     }
 }
 

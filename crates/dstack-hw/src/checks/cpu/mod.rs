@@ -14,8 +14,8 @@ use dstack_check::CheckDef;
 use super::{Barrier, HwCheck};
 
 pub(super) use ground::{
-    implied_by, log_is_silent, neither, register_is_silent, register_source, said, said_where, unless_amd,
-    unless_intel,
+    implied_by, log_is_silent, neither, on_amd, on_intel, register_is_silent, register_source, said,
+    said_where, unless_intel,
 };
 pub(super) use identity::Identity;
 
@@ -39,42 +39,42 @@ pub(super) const CHECKS: &[HwCheck] = &[
             .layer("cpu")
             .parents(&["hw.cpu.tdx-generation"]),
         Barrier::Hardware,
-        generation::seam,
+        |check, facts| on_intel(check, facts, generation::seam),
     ),
     HwCheck::new(
         CheckDef::new("hw.cpu.vmx", "the CPU can virtualise, and the firmware lets it")
             .layer("cpu")
             .parents(&["hw.cpu.vendor"]),
         Barrier::Setting,
-        features::vmx,
+        |check, facts| on_intel(check, facts, features::vmx),
     ),
     HwCheck::new(
         CheckDef::new("hw.cpu.ept", "the CPU has extended page tables with accessed and dirty bits")
             .layer("cpu")
             .parents(&["hw.cpu.vmx"]),
         Barrier::Hardware,
-        features::ept,
+        |check, facts| on_intel(check, facts, features::ept),
     ),
     HwCheck::new(
         CheckDef::new("hw.cpu.x2apic", "x2APIC is there and not turned off")
             .layer("cpu")
             .parents(&["hw.cpu.vendor"]),
         Barrier::Setting,
-        features::x2apic,
+        |check, facts| on_intel(check, facts, features::x2apic),
     ),
     HwCheck::new(
         CheckDef::new("hw.cpu.movdir64b", "the CPU has MOVDIR64B")
             .layer("cpu")
             .parents(&["hw.cpu.tdx-generation"]),
         Barrier::Hardware,
-        features::movdir64b,
+        |check, facts| on_intel(check, facts, features::movdir64b),
     ),
     HwCheck::new(
         CheckDef::new("hw.cpu.self-snoop", "the CPU has self-snoop")
             .layer("cpu")
             .parents(&["hw.cpu.tdx-generation"]),
         Barrier::Hardware,
-        features::self_snoop,
+        |check, facts| on_intel(check, facts, features::self_snoop),
     ),
     HwCheck::new(
         CheckDef::new(
@@ -84,14 +84,14 @@ pub(super) const CHECKS: &[HwCheck] = &[
         .layer("cpu")
         .parents(&["hw.cpu.tdx-generation"]),
         Barrier::Setting,
-        address_bits::physical_address_bits,
+        |check, facts| on_intel(check, facts, address_bits::physical_address_bits),
     ),
     HwCheck::new(
         CheckDef::new("hw.cpu.production", "the CPU is a production part")
             .layer("cpu")
             .parents(&["hw.cpu.tdx-generation"]),
         Barrier::Hardware,
-        parts::production,
+        |check, facts| on_intel(check, facts, parts::production),
     ),
     HwCheck::new(
         CheckDef::new("hw.cpu.microcode", "all packages run the same microcode")

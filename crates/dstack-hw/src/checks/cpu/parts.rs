@@ -2,7 +2,7 @@
 
 use dstack_check::{CheckDef, Finding, Fix};
 
-use super::ground::{neither, register_source, unless_intel};
+use super::ground::{neither, register_source};
 use super::identity::Identity;
 use crate::facts::cpu::{CpuPackage, Vendor};
 use crate::facts::msr::Register;
@@ -13,6 +13,13 @@ pub(super) fn vendor(check: &CheckDef, facts: &HostFacts) -> Finding {
     let identity = Identity::of(facts);
     let shown = identity.shown();
     match &identity.vendor {
+        Some(vendor @ (Vendor::Intel | Vendor::Amd))
+            if !identity.is_known() && facts.cpu.vendor().known().is_none() =>
+        {
+            check.pass().observed(format!(
+                "{vendor}, by what the kernel and the registers have that only one of the two has"
+            ))
+        }
         Some(vendor @ (Vendor::Intel | Vendor::Amd)) => {
             check.pass().observed(format!("{vendor}: {shown}")).evidence(identity.source, vendor.id())
         }
@@ -35,9 +42,6 @@ pub(super) fn vendor(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn production(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected = "a production part: Intel's attestation service does not know others";
     let fix = || {
         Fix::new(

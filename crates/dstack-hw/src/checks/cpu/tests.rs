@@ -168,8 +168,12 @@ fn x2apic() {
 #[test]
 fn required_features() {
     for (id, flag) in [("hw.cpu.movdir64b", "movdir64b"), ("hw.cpu.self-snoop", "ss")] {
-        assert_eq!(run(id, &cpuinfo(&format!("flags : {flag}\n"))).status, Status::Pass, "{id}");
-        assert_eq!(run(id, &cpuinfo("flags : fpu\n")).status, Status::Fail, "{id}");
+        assert_eq!(
+            run(id, &cpuinfo(&format!("vendor_id : GenuineIntel\nflags : {flag}\n"))).status,
+            Status::Pass,
+            "{id}"
+        );
+        assert_eq!(run(id, &cpuinfo("vendor_id : GenuineIntel\nflags : fpu\n")).status, Status::Fail, "{id}");
         assert_eq!(run(id, &intel(0xcf)).status, Status::Pass, "{id}: CPUID alone");
         assert!(matches!(run(id, &cpuinfo("flags : fpu ... vmx\n")).status, Status::Unknown { .. }), "{id}");
     }
@@ -194,7 +198,7 @@ fn forty_six_bits_mean_two_things() {
     assert_eq!(run(id, &printed(bits(52))).status, Status::Pass);
     assert_eq!(run(id, &bits(46)).status, Status::Warn);
     // Six bits are in use for key ids.
-    assert_eq!(run(id, &printed(intel(0xcf)).msr(0, 0x982, 0x0001_0056_0000_0003)).status, Status::Pass);
+    assert_eq!(run(id, &printed(intel(0xcf)).msr(0, 0x982, 0x0001_0016_0000_0003)).status, Status::Pass);
     assert_eq!(run(id, &printed(intel(0xcf)).msr(0, 0x982, 0x3)).status, Status::Fail);
     assert_eq!(run(id, &bits(46).msr(0, 0x982, 0x3)).status, Status::Fail);
     let host = printed(intel(0xcf));
@@ -226,6 +230,25 @@ fn one_microcode() {
     let finding = run("hw.cpu.microcode", &mixed);
     assert_eq!(finding.status, Status::Warn);
     assert_eq!(finding.observed.unwrap(), "package 0: 0x21000290; package 1: 0x21000283");
+}
+
+/// Without a vendor what is missing may be the other vendor's.
+#[test]
+fn what_is_missing_fails_only_where_the_vendor_is_known() {
+    let host = cpuinfo("flags : fpu\n");
+    for id in ["hw.cpu.vmx", "hw.cpu.ept", "hw.cpu.x2apic", "hw.cpu.movdir64b", "hw.snp.svm"] {
+        assert!(why(&run(id, &host)).starts_with("nothing tells who made the CPU"), "{id}");
+    }
+}
+
+/// What only one of the two has tells whose it is.
+#[test]
+fn traces_tell_the_vendor() {
+    let amd = Readings::nothing_known().msr(0, 0xc001_0132, 0).msr(0, 0xc001_0010, 0x3fc_0000);
+    assert_eq!(run("hw.cpu.vendor", &amd).status, Status::Pass);
+    assert_eq!(run("hw.cpu.vmx", &amd).status, Status::NotApplicable);
+    let both = Readings::nothing_known().file("/proc/cpuinfo", "flags : vmx svm\n");
+    assert!(matches!(run("hw.cpu.vendor", &both).status, Status::Unknown { .. }));
 }
 
 #[test]

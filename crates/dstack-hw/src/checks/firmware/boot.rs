@@ -16,13 +16,17 @@ pub(super) fn identity(check: &CheckDef, facts: &HostFacts) -> Finding {
         .into_iter()
         .filter_map(|text| text.known().map(String::as_str))
         .collect();
-    if version.is_empty() && machine.is_empty() {
-        return check.unknown(match firmware.sys_vendor.unread() {
-            Some(why) => format!("/sys/class/dmi/id: {why}"),
-            None => "/sys/class/dmi/id has no names".to_owned(),
-        });
+    if version.is_empty()
+        && machine.is_empty()
+        && let Some(why) = firmware.sys_vendor.unread()
+    {
+        return check.unknown(format!("/sys/class/dmi/id: {why}"));
     }
-    let shown = format!("{}, firmware {}", or_unnamed(&machine), or_unnamed(&version));
+    let shown = if version.is_empty() && machine.is_empty() {
+        "the firmware names nobody".to_owned()
+    } else {
+        format!("{}, firmware {}", or_unnamed(&machine), or_unnamed(&version))
+    };
     if firmware.bios_version.known().is_some() {
         return check.pass().observed(shown.clone()).evidence("/sys/class/dmi/id", shown);
     }

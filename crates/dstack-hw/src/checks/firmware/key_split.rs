@@ -2,7 +2,7 @@
 
 use dstack_check::{CheckDef, Finding};
 
-use crate::checks::cpu::{implied_by, log_is_silent, register_is_silent, register_source, unless_intel};
+use crate::checks::cpu::{implied_by, log_is_silent, register_is_silent, register_source};
 use crate::facts::kernel_tdx::TdxStage;
 use crate::facts::msr::Register;
 use crate::knowledge::bios_menus::{Setting, fix_for};
@@ -15,16 +15,13 @@ use crate::{Fact, HostFacts};
 const FLOOR: u32 = 2;
 
 pub(super) fn tdx_keys(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let register = facts.msrs.first(Register::KeyIdPartitioning);
     if let (Some(value), Some(split)) = (register.known(), facts.msrs.key_id_partitioning().known()) {
         let range = split.private_range();
-        let shown = format!(
-            "{} key ids for TDX and {} for the host, range [{}, {})",
-            split.tdx, split.mktme, range.start, range.end
-        );
+        let mut shown = format!("{} key ids for TDX and {} for the host", split.tdx, split.mktme);
+        if split.tdx > 0 {
+            shown.push_str(&format!(", range [{}, {})", range.start, range.end));
+        }
         return judge(check, facts, split.tdx, shown)
             .evidence(register_source(Register::KeyIdPartitioning, facts), format!("{value:#x}"));
     }

@@ -3,15 +3,12 @@
 use dstack_check::{CheckDef, Finding};
 
 use crate::HostFacts;
-use crate::checks::cpu::{implied_by, neither, register_source, said, said_where, unless_intel};
+use crate::checks::cpu::{implied_by, neither, register_source, said, said_where};
 use crate::facts::kernel_tdx::TdxStage;
 use crate::facts::msr::Register;
 use crate::knowledge::bios_menus::{Setting, fix_for};
 
 pub(super) fn tme(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected = "TME on and locked: bits 0 and 1 of IA32_TME_ACTIVATE";
     let fix = || fix_for(Setting::Tme, &facts.firmware);
     let register = facts.msrs.first(Register::TmeActivate);
@@ -68,16 +65,13 @@ pub(super) fn tme(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn tme_mt(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected = "address bits for key ids: bits 35 to 32 of IA32_TME_ACTIVATE are not 0";
     let fix = || fix_for(Setting::TmeMt, &facts.firmware);
     let register = facts.msrs.first(Register::TmeActivate);
     if let (Some(value), Some(activate)) = (register.known(), facts.msrs.tme_activate().known()) {
         let source = register_source(Register::TmeActivate, facts);
         let shown = format!(
-            "IA32_TME_ACTIVATE {value:#x}: {} bits for key ids, {} of them for TDX",
+            "IA32_TME_ACTIVATE {value:#x}: {} bits for key ids, {} of them kept for TDX",
             activate.key_id_bits, activate.tdx_key_id_bits
         );
         if activate.key_id_bits > 0 {

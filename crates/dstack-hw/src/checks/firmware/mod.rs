@@ -11,6 +11,7 @@ mod tests;
 
 use dstack_check::CheckDef;
 
+use super::cpu::on_intel;
 use super::{Barrier, HwCheck};
 
 pub(super) const CHECKS: &[HwCheck] = &[
@@ -40,49 +41,49 @@ pub(super) const CHECKS: &[HwCheck] = &[
             .layer("firmware")
             .parents(&["hw.cpu.vmx"]),
         Barrier::Setting,
-        settings::vmx_locked_on,
+        |check, facts| on_intel(check, facts, settings::vmx_locked_on),
     ),
     HwCheck::new(
         CheckDef::new("hw.firmware.tme", "the firmware has memory encryption (TME) on")
             .layer("firmware")
             .parents(&["hw.cpu.tdx-generation", "hw.cpu.physical-address-bits"]),
         Barrier::Setting,
-        memory_encryption::tme,
+        |check, facts| on_intel(check, facts, memory_encryption::tme),
     ),
     HwCheck::new(
         CheckDef::new("hw.firmware.tme-mt", "the firmware has multi-key memory encryption (TME-MT) on")
             .layer("firmware")
             .parents(&["hw.firmware.tme"]),
         Barrier::Setting,
-        memory_encryption::tme_mt,
+        |check, facts| on_intel(check, facts, memory_encryption::tme_mt),
     ),
     HwCheck::new(
         CheckDef::new("hw.firmware.tdx-keys", "the firmware gives TDX at least two private key ids")
             .layer("firmware")
             .parents(&["hw.firmware.tme-mt"]),
         Barrier::Setting,
-        key_split::tdx_keys,
+        |check, facts| on_intel(check, facts, key_split::tdx_keys),
     ),
     HwCheck::new(
         CheckDef::new("hw.firmware.seam-loader", "the firmware has set up and locked the SEAM range")
             .layer("firmware")
             .parents(&["hw.firmware.tdx-keys"]),
         Barrier::Setting,
-        seam::seam_loader,
+        |check, facts| on_intel(check, facts, seam::seam_loader),
     ),
     HwCheck::new(
         CheckDef::new("hw.firmware.mcheck", "MCHECK accepted the platform")
             .layer("firmware")
             .parents(&["hw.firmware.tdx-keys"]),
         Barrier::Setting,
-        seam::mcheck,
+        |check, facts| on_intel(check, facts, seam::mcheck),
     ),
     HwCheck::new(
         CheckDef::new("hw.firmware.sgx-debug", "SGX debug mode is off")
             .layer("firmware")
             .parents(&["hw.cpu.vendor"]),
         Barrier::Setting,
-        settings::sgx_debug,
+        |check, facts| on_intel(check, facts, settings::sgx_debug),
     ),
     HwCheck::new(
         CheckDef::new("hw.firmware.packages-agree", "all packages are set up alike")

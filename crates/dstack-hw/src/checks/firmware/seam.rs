@@ -4,7 +4,7 @@
 use dstack_check::{CheckDef, Finding, Fix};
 
 use crate::HostFacts;
-use crate::checks::cpu::{Identity, implied_by, neither, register_source, unless_intel};
+use crate::checks::cpu::{Identity, implied_by, neither, register_source};
 use crate::facts::kernel_tdx::TdxStage;
 use crate::facts::msr::Register;
 use crate::knowledge::bios_menus::{Setting, fix_for};
@@ -14,9 +14,6 @@ use crate::knowledge::tdx_modules::Cause;
 const EXPECTED: &str = "the SEAM range is configured (IA32_SEAMRR_PHYS_BASE bit 3), on and locked (IA32_SEAMRR_PHYS_MASK bits 11 and 10)";
 
 pub(super) fn seam_loader(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let mask_register = facts.msrs.first(Register::SeamrrMask);
     if let (Some(raw), Some(mask)) = (mask_register.known(), facts.msrs.seamrr_mask().known()) {
         let base = facts.msrs.first(Register::SeamrrBase);
@@ -116,9 +113,6 @@ const CODES: &[(u64, &str, Setting)] = &[(
 )];
 
 pub(super) fn mcheck(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let register = facts.msrs.first(Register::McheckError);
     let Some(value) = register.known() else {
         return implied_by(check, facts, TdxStage::ModuleLoaded).unwrap_or_else(|| {

@@ -3,15 +3,12 @@
 use dstack_check::{CheckDef, Finding};
 
 use crate::HostFacts;
-use crate::checks::cpu::{implied_by, neither, register_source, said_where, unless_intel};
+use crate::checks::cpu::{implied_by, neither, register_source, said_where};
 use crate::facts::kernel_tdx::TdxStage;
 use crate::facts::msr::Register;
 use crate::knowledge::bios_menus::{Setting, fix_for};
 
 pub(super) fn vmx_locked_on(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let expected = "bits 0 (locked) and 2 (VMX) of IA32_FEATURE_CONTROL are set";
     let register = facts.msrs.first(Register::FeatureControl);
     if let (Some(value), Some(control)) = (register.known(), facts.msrs.feature_control().known()) {
@@ -57,9 +54,6 @@ pub(super) fn vmx_locked_on(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn sgx_debug(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_intel(check, facts) {
-        return finding;
-    }
     let register = facts.msrs.first(Register::SgxDebug);
     let Some(value) = register.known() else {
         return check.unknown(crate::checks::cpu::register_is_silent(Register::SgxDebug, &register));

@@ -21,9 +21,9 @@ fn healthy() -> Readings {
         .msr(0, 0x87, 32 << 32 | 31)
         .msr(0, 0xa0, 0)
         .msr(0, 0x503, 0)
-        .msr(0, 0x982, 0x0001_0056_0000_0003)
+        .msr(0, 0x982, 0x0001_0016_0000_0003)
         .msr(0, 0x1400, 0x3f_fe00_0008)
-        .msr(0, 0x1401, 0x3f_ffff_e000_0c00 & !0xfff | 0xc00)
+        .msr(0, 0x1401, 0x000f_ffff_fe00_0c00)
 }
 
 const LAYER: &[&str] = &["vmx-locked-on", "tme", "tme-mt", "tdx-keys", "seam-loader", "mcheck", "sgx-debug"];
@@ -38,7 +38,7 @@ fn a_healthy_host_by_its_registers() {
     let keys = run("hw.firmware.tdx-keys", &healthy());
     insta::assert_snapshot!(keys.observed.unwrap(), @"32 key ids for TDX and 31 for the host, range [32, 64): room for 31 TDs at a time");
     let several = run("hw.firmware.tme-mt", &healthy());
-    insta::assert_snapshot!(several.observed.unwrap(), @"IA32_TME_ACTIVATE 0x1005600000003: 6 bits for key ids, 5 of them for TDX: 63 key ids");
+    insta::assert_snapshot!(several.observed.unwrap(), @"IA32_TME_ACTIVATE 0x1001600000003: 6 bits for key ids, 1 of them kept for TDX: 63 key ids");
 }
 
 /// Without root: TDX is up, so what it stands on is right.
@@ -223,21 +223,21 @@ fn vmx_in_the_register() {
 fn two_packages(second: u64) -> Readings {
     intel(0xcf)
         .file("/proc/cpuinfo", "processor : 0\nphysical id : 0\n\nprocessor : 1\nphysical id : 0\n\nprocessor : 32\nphysical id : 1\n")
-        .msr(0, 0x982, 0x0001_0056_0000_0003)
+        .msr(0, 0x982, 0x0001_0016_0000_0003)
         .msr(32, 0x982, second)
 }
 
 #[test]
 fn packages_that_differ_are_named() {
     let id = "hw.firmware.packages-agree";
-    assert_eq!(run(id, &two_packages(0x0001_0056_0000_0003)).status, Status::Pass);
-    let finding = run(id, &two_packages(0x0001_0046_0000_0003));
+    assert_eq!(run(id, &two_packages(0x0001_0016_0000_0003)).status, Status::Pass);
+    let finding = run(id, &two_packages(0x0001_0026_0000_0003));
     assert_eq!(finding.status, Status::Fail);
-    insta::assert_snapshot!(finding.observed.unwrap(), @"IA32_TME_ACTIVATE (MSR 0x982) is 0x1005600000003 on package 0 and 0x1004600000003 on package 1");
+    insta::assert_snapshot!(finding.observed.unwrap(), @"IA32_TME_ACTIVATE (MSR 0x982) is 0x1001600000003 on package 0 and 0x1002600000003 on package 1");
     let said = says("[    0.0] x86/tme: configuration is inconsistent between CPUs\n");
     assert_eq!(run(id, &said).status, Status::Fail);
     // Bus ratios may differ.
-    let ratios = two_packages(0x0001_0056_0000_0003).msr(0, 0xce, 0x100).msr(32, 0xce, 0x200);
+    let ratios = two_packages(0x0001_0016_0000_0003).msr(0, 0xce, 0x100).msr(32, 0xce, 0x200);
     assert_eq!(run(id, &ratios).status, Status::Pass);
 }
 
@@ -269,6 +269,7 @@ fn booting() {
 
 #[test]
 fn the_machine_is_named() {
+    assert_eq!(run("hw.firmware.identity", &Readings::empty_host()).status, Status::Warn);
     let host = Readings::empty_host()
         .file("/sys/class/dmi/id/sys_vendor", "Supermicro\n")
         .file("/sys/class/dmi/id/product_name", "SYS-421GE-TNHR2-LCC\n");

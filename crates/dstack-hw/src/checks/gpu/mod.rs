@@ -378,9 +378,10 @@ fn nvswitch(check: &CheckDef, facts: &HostFacts) -> Finding {
             Fact::Unread(why) => return check.unknown(format!("{}: {}", switch.address, why.why())),
             bound => {
                 let name = bound.known().map_or("no driver", String::as_str);
+                // A driver of the host that holds a switch of a complete board keeps the board from being given away.
+                let finding = if bound.is_absent() { check.warn() } else { check.fail() };
                 return with(
-                    check
-                        .warn()
+                    finding
                         .observed(format!("{counts}; {} is bound to {name}", switch.address))
                         .expected(expected)
                         .fix(

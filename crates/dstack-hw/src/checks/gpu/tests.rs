@@ -96,6 +96,7 @@ fn nodes_and_regions() {
 fn switches_of_a_board() {
     assert_eq!(word(&board(8, 4, Some("vfio-pci")), "nvswitch"), "pass");
     assert_eq!(word(&board(8, 4, None), "nvswitch"), "warn");
+    assert_eq!(word(&board(8, 4, Some("nvidia")), "nvswitch"), "fail");
     assert_eq!(word(&board(8, 3, Some("vfio-pci")), "nvswitch"), "warn");
     assert_eq!(word(&board(1, 0, None), "nvswitch"), "not-applicable");
 }

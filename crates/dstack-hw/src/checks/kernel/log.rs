@@ -4,6 +4,7 @@ use dstack_check::{CheckDef, Finding, Fix};
 
 use super::not_intel;
 use crate::facts::kernel_tdx::TdxStage;
+use crate::knowledge::tdx_modules::Cause;
 use crate::source::LogOrigin;
 use crate::{Fact, HostFacts, Unread};
 
@@ -84,6 +85,13 @@ pub(super) fn tdx_flag(check: &CheckDef, facts: &HostFacts) -> Finding {
     }
     let expected = "tdx_host_platform on the line flags of /proc/cpuinfo";
     if let Some(refused) = refused {
+        // The same line fails the check of the SEAM range: it is told once, there.
+        if refused.cause == Cause::NotEnabledByFirmware {
+            return check
+                .skipped("hw.firmware.seam-loader")
+                .observed("the kernel found key ids and no SEAM range")
+                .evidence("kernel log", refused.lines.join("\n"));
+        }
         return check
             .fail()
             .observed(format!("the kernel refused the platform: {}", refused.cause.meaning()))

@@ -1,14 +1,15 @@
 use dstack_check::{Finding, Status};
+use std::borrow::Borrow;
 
 use crate::source::{LogOrigin, RawKernelLog, Readings};
 use crate::{CollectOptions, HostFacts, Unread};
 
-fn run(id: &str, host: Readings) -> Finding {
-    let facts = HostFacts::collect(&host, CollectOptions::quick());
+fn run(id: &str, host: impl Borrow<Readings>) -> Finding {
+    let facts = HostFacts::collect(host.borrow(), CollectOptions::quick());
     crate::checks::get(id).unwrap().run(&facts)
 }
 
-fn word(id: &str, host: Readings) -> &'static str {
+fn word(id: &str, host: impl Borrow<Readings>) -> &'static str {
     run(id, host).status.word()
 }
 
@@ -163,6 +164,10 @@ fn without_flags_the_log_tells_of_the_platform() {
     assert_eq!(word(id, log(range)), "pass");
     let too_few = "[    5.0] virt/tdx: BIOS enabled: private KeyID range [32, 33)\n[    5.0] virt/tdx: initialization failed: too few private KeyIDs available.\n";
     assert_eq!(word(id, log(too_few)), "fail");
+    // Told by the check of the SEAM range already.
+    let no_range =
+        "[    5.0] tdx: BIOS enabled: private KeyID range [32, 64)\n[    5.0] tdx: not enabled by BIOS.\n";
+    assert_eq!(word(id, log(no_range)), "skipped");
     assert_eq!(word(id, log("[    9.0] unrelated: x\n")), "unknown");
     let silent = "[    0.000000] Linux version 6.17.0-5-generic\n[    1.0] Command line: kvm_intel.tdx=1\n";
     assert_eq!(word(id, log(silent)), "fail");

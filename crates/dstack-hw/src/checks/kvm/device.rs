@@ -146,7 +146,11 @@ pub(super) fn device(check: &CheckDef, facts: &HostFacts) -> Finding {
         Fact::Unread(Unread::NotPermitted) => {
             return check
                 .warn()
-                .observed(format!("this user may not open it: {shown}"))
+                .observed(if shown.is_empty() {
+                    "this user may not open it".to_owned()
+                } else {
+                    format!("this user may not open it: {shown}")
+                })
                 .expected("the user that runs dstack's VMM is root or in the group kvm")
                 .evidence(path, shown)
                 .fix(

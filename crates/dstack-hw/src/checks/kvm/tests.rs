@@ -1,14 +1,15 @@
 use dstack_check::{Finding, Status};
+use std::borrow::Borrow;
 
 use crate::source::{FileKind, FileMeta, KvmCapabilities, Pasted, Readings};
 use crate::{CollectOptions, HostFacts, Unread};
 
-fn run(id: &str, host: Readings) -> Finding {
-    let facts = HostFacts::collect(&host, CollectOptions::quick());
+fn run(id: &str, host: impl Borrow<Readings>) -> Finding {
+    let facts = HostFacts::collect(host.borrow(), CollectOptions::quick());
     crate::checks::get(id).unwrap().run(&facts)
 }
 
-fn word(id: &str, host: Readings) -> &'static str {
+fn word(id: &str, host: impl Borrow<Readings>) -> &'static str {
     run(id, host).status.word()
 }
 

@@ -169,6 +169,7 @@ fn packages() {
     assert_eq!(word(&log(half.clone(), "[    0.5] smpboot: Max logical packages: 2\n"), id), "fail");
     assert_eq!(word(&log(half, "[    0.5] CPU topo: Max. logical packages:   2\n"), id), "fail");
     let few = host().file(format!("{CPU}/online"), "0,2\n");
+    assert_eq!(word(&few, id), "pass", "both nodes have a CPU online");
     assert_eq!(word(&log(few, "[    0.5] smpboot: Max logical packages: 2\n"), id), "pass");
 }
 

@@ -1,5 +1,7 @@
 //! Packages, NUMA nodes, hyper-threading.
 
+use std::collections::BTreeSet;
+
 use dstack_check::{CheckDef, Finding, Fix};
 
 use super::logged;
@@ -9,13 +11,18 @@ use crate::{Fact, HostFacts};
 
 pub(super) fn packages_online(check: &CheckDef, facts: &HostFacts) -> Finding {
     let topology = &facts.topology;
-    let online = topology.packages.known().map(std::collections::BTreeMap::len);
+    // A list of CPUs that was recorded at another time than `/proc/cpuinfo` decides.
+    let is_online = |cpus: &BTreeSet<u32>| {
+        topology.online.known().is_none_or(|online| cpus.iter().any(|cpu| online.contains(cpu)))
+    };
+    let online =
+        topology.packages.known().map(|packages| packages.values().filter(|cpus| is_online(cpus)).count());
     let offline = match topology.offline() {
         Fact::Known(offline) => offline,
         Fact::Absent => return check.unknown("sysfs does not list the CPUs"),
         Fact::Unread(why) => return check.unknown(format!("/sys/devices/system/cpu: {}", why.why())),
     };
-    let cpus = topology.online.known().map_or(0, std::collections::BTreeSet::len);
+    let cpus = topology.online.known().map_or(0, BTreeSet::len);
     if offline.is_empty() {
         let packages = match online {
             Some(1) => "1 package, ".to_owned(),
@@ -28,6 +35,23 @@ pub(super) fn packages_online(check: &CheckDef, facts: &HostFacts) -> Finding {
             .evidence("/sys/devices/system/cpu/{present,online}", "the same CPUs");
     }
     let Some((there, source, excerpt)) = packages_there(facts) else {
+        // Every package has memory of its own on a NUMA host: where all of it has CPUs, none sleeps.
+        let nodes = topology.nodes.known().map_or(&[][..], Vec::as_slice);
+        let with_memory: Vec<&Node> =
+            nodes.iter().filter(|node| node.memory.is_some_and(|it| it > 0)).collect();
+        let several = with_memory.len() > 1 && online.is_some_and(|online| online > 1);
+        if several && with_memory.iter().all(|node| is_online(&node.cpus) && !node.cpus.is_empty()) {
+            return check
+                .pass()
+                .observed(format!(
+                    "{} CPUs are offline; every node with memory has a CPU online",
+                    offline.len()
+                ))
+                .evidence(
+                    "/sys/devices/system/node/nodeN/cpulist",
+                    nodes.iter().map(line).collect::<Vec<_>>().join("\n"),
+                );
+        }
         return check.unknown(format!(
             "{} CPUs are offline, and nothing that could be read says how many packages there are",
             offline.len()

@@ -95,7 +95,7 @@ pub(super) fn qcnl(check: &CheckDef, facts: &HostFacts) -> Finding {
             .expected("use_secure_cert false for a local PCCS, or a certificate of a known authority")
             .fix(restart("set `use_secure_cert` to false".to_owned()));
     }
-    if !url.is_local() && !(config.checks_certificates() && url.secure) {
+    if !url.is_local() && (!config.checks_certificates() || !url.secure) {
         return finding(check.warn())
             .observed(if url.secure {
                 "the client accepts any certificate from a service on another machine"

@@ -96,9 +96,9 @@ pub(super) fn log(check: &CheckDef, facts: &HostFacts) -> Finding {
         AgentOutcome::NothingToDo => finding(check.pass()).observed("nothing to do: the platform is registered"),
         // An older refusal in the log is no matter where the firmware says that all is done.
         _ if registered => finding(check.pass()).observed("the last words in the log are a failure, and the platform is registered by now"),
-        AgentOutcome::NotSent => finding(check.fail())
+        AgentOutcome::NotSent => finding(check.warn())
             .observed("nothing was sent: the firmware says that the server must not keep the keys. The unit looks fine all the same")
-            .expected(expected)
+            .expected(format!("{expected}; or somebody registers the platform with its manifest through a cache"))
             .fix(fix_for(Setting::SgxAutoRegistration, &facts.firmware)),
         AgentOutcome::Unreachable => finding(check.fail())
             .observed("the registration server could not be reached")

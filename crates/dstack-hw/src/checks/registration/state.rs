@@ -83,21 +83,32 @@ pub(super) fn status(check: &CheckDef, facts: &HostFacts) -> Finding {
                 format!("tee_att_get_quote return Success, {} times", log.quotes_made()),
             );
     }
-    if let Some(statement) = registration.agent_log.known().and_then(|log| log.last()) {
-        let evidence = ("/var/log/mpa_registration.log", statement.line.as_str());
-        return match statement.outcome {
-            outcome if outcome.is_success() => check
-                .pass()
-                .observed("the agent's log says that the platform is registered")
-                .evidence(evidence.0, evidence.1),
-            AgentOutcome::NotSent => not_sent(check, facts).evidence(evidence.0, evidence.1),
-            _ => check
+    let statement = registration.agent_log.known().and_then(|log| log.last());
+    match statement.map(|statement| (statement.outcome, statement.line.as_str())) {
+        Some((outcome, line)) if outcome.is_success() => {
+            return match certificate_missing(facts) {
+                Some(missing) => without_certificate(check)
+                    .evidence("/var/log/mpa_registration.log", line)
+                    .evidence("journal of qgsd", missing),
+                None => check
+                    .pass()
+                    .observed("the agent's log says that the platform is registered")
+                    .evidence("/var/log/mpa_registration.log", line),
+            };
+        }
+        // The agent read that out of the variable.
+        Some((AgentOutcome::Failed, line)) if line.contains("completed unsuccessfully") => {
+            return check
                 .fail()
-                .observed("the agent's last run did not register the platform")
+                .observed("the registration was refused")
                 .expected("a registration that is complete")
-                .evidence(evidence.0, evidence.1)
-                .fix(run_again()),
-        };
+                .evidence("/var/log/mpa_registration.log", line)
+                .fix(
+                    Fix::new("look the error code up, then let the agent try again")
+                        .command("dstack-hw explain CODE"),
+                );
+        }
+        _ => {}
     }
     // The quote library names the missing certificate; why it is missing is not known from that.
     if let Some(line) = certificate_missing(facts) {
@@ -130,29 +141,32 @@ fn of_variable(check: &CheckDef, facts: &HostFacts, status: RegistrationStatus) 
     };
     match (status.complete, status.error) {
         (true, 0) => match certificate_missing(facts) {
-            Some(line) => finding(check.warn())
-                .observed("the firmware calls the registration complete, and yet there is no certificate for the platform: a stale registration, or the cache did not fetch it")
-                .evidence("journal of qgsd", line)
-                .fix(
-                    Fix::new(
-                        "let the cache fetch the certificate first; if that does not help, register anew with a factory reset of SGX in the firmware, which makes everything sealed on this host unreadable",
-                    )
-                    .command("PCKIDRetrievalTool"),
-                ),
+            Some(line) => finding(without_certificate(check)).evidence("journal of qgsd", line),
             None => finding(check.pass()).observed("registered"),
         },
         (false, 0) => {
-            if facts.registration.configuration.known().is_some_and(|configuration| configuration.keys_not_kept) {
+            if facts
+                .registration
+                .configuration
+                .known()
+                .is_some_and(|configuration| configuration.keys_not_kept)
+            {
                 return finding(not_sent(check, facts));
             }
-            finding(check.fail()).observed("not registered yet: the manifest waits to be sent").fix(run_again())
+            finding(check.fail())
+                .observed("not registered yet: the manifest waits to be sent")
+                .fix(run_again())
         }
         (_, error) => {
             let entry = by_code(Family::Registration, u64::from(error));
             let by_firmware = error & 0x80 == 0;
             let observed = match entry {
-                Some(entry) => format!("registration ended with {error:#04x} ({}): {}", entry.name, entry.meaning),
-                None if by_firmware => format!("the firmware reports error {error:#04x} in its part of the registration"),
+                Some(entry) => {
+                    format!("registration ended with {error:#04x} ({}): {}", entry.name, entry.meaning)
+                }
+                None if by_firmware => {
+                    format!("the firmware reports error {error:#04x} in its part of the registration")
+                }
                 None => format!("registration ended with error {error:#04x}, which is not known"),
             };
             let fix = match entry {
@@ -163,6 +177,20 @@ fn of_variable(check: &CheckDef, facts: &HostFacts, status: RegistrationStatus) 
             finding(check.fail()).observed(observed).fix(fix)
         }
     }
+}
+
+/// Registered, by what the firmware or the agent says, and yet without a certificate.
+fn without_certificate(check: &CheckDef) -> Finding {
+    check
+        .warn()
+        .observed("the registration is said to be complete, and yet there is no certificate for the platform: a stale registration, or the cache did not fetch it")
+        .expected("a registration that is complete, and a certificate for the platform")
+        .fix(
+            Fix::new(
+                "let the cache fetch the certificate first; if that does not help, register anew with a factory reset of SGX in the firmware, which makes everything sealed on this host unreadable",
+            )
+            .command("PCKIDRetrievalTool"),
+        )
 }
 
 fn not_sent(check: &CheckDef, facts: &HostFacts) -> Finding {

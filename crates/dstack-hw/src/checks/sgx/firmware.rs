@@ -112,18 +112,15 @@ pub(super) fn epc(check: &CheckDef, facts: &HostFacts) -> Finding {
         return finding;
     }
     let zero = said_where(facts, |text| text.starts_with("sgx: There are zero EPC sections"));
-    let (source, sizes) = match sections(facts) {
-        Some(found) => found,
-        None => {
-            return match zero {
-                Some(line) => none(check, facts).evidence("kernel log", line),
-                None if facts.sgx.enclave_device.known().is_some() => check
-                    .pass()
-                    .observed("implied: the kernel makes /dev/sgx_enclave only where there is enclave memory; how much is not known")
-                    .evidence("/dev/sgx_enclave", "is there"),
-                None => check.unknown(format!("enclave memory is not shown by CPUID or sysfs; {}", log_is_silent(facts))),
-            };
-        }
+    let Some((source, sizes)) = sections(facts) else {
+        return match zero {
+            Some(line) => none(check, facts).evidence("kernel log", line),
+            None if facts.sgx.enclave_device.known().is_some() => check
+                .pass()
+                .observed("implied: the kernel makes /dev/sgx_enclave only where there is enclave memory; how much is not known")
+                .evidence("/dev/sgx_enclave", "is there"),
+            None => check.unknown(format!("enclave memory is not shown by CPUID or sysfs; {}", log_is_silent(facts))),
+        };
     };
     let total = sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
     let listed: Vec<String> = sizes.iter().take(16).map(|size| format!("{} MiB", mib(*size))).collect();

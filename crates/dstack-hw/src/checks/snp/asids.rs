@@ -2,7 +2,7 @@
 
 use dstack_check::{CheckDef, Finding, Fix};
 
-use crate::checks::cpu::{log_is_silent, said_where, unless_amd};
+use crate::checks::cpu::{log_is_silent, said_where};
 use crate::knowledge::bios_menus::{Setting, fix_for};
 use crate::{Fact, HostFacts};
 
@@ -10,9 +10,6 @@ use crate::{Fact, HostFacts};
 const FEW: u64 = 8;
 
 pub(super) fn asids(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let Some((ids, source, excerpt)) = snp_asids(facts) else {
         return check.unknown(match facts.cpu.cpuid.encryption.unread() {
             Some(why) => format!("CPUID leaf 0x8000001f: {why}; {}", log_is_silent(facts)),
@@ -63,9 +60,6 @@ fn range(text: &str, what: &str) -> Option<u64> {
 
 pub(super) fn memlock(check: &CheckDef, facts: &HostFacts) -> Finding {
     const LIMITS: &str = "/proc/self/limits, Max locked memory";
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     match &facts.snp.memlock {
         Fact::Known(None) => check.pass().observed("no limit").evidence(LIMITS, "unlimited"),
         Fact::Known(Some(bytes)) => check

@@ -4,19 +4,17 @@ use dstack_check::{CheckDef, Finding, Fix};
 
 use super::proof;
 use crate::HostFacts;
-use crate::checks::cpu::{log_is_silent, said_where, unless_amd};
+use crate::checks::cpu::{log_is_silent, said_where};
 use crate::knowledge::bios_menus::{Setting, fix_for};
+use crate::source::LogOrigin;
 
 /// Bit 63 of the extended feature register: SNPSup (AMD I/O Virtualization specification).
 const SNP_SUPPORT: u32 = 63;
 const EXPECTED: &str = "an IOMMU that is on, translates, and has bit 63 of its extended features set";
 
 pub(super) fn iommu(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
-    // Some kernels take passthrough for devices of the host and still translate: what works counts more than a word.
-    if let Some(proof) = proof::in_kernel(facts) {
+    // What works counts more than a word: some kernels take passthrough for devices of the host and still translate.
+    if let Some(proof) = proof::in_kvm(facts) {
         return proof.implies(check);
     }
     let words = facts.kernel_command_line();
@@ -36,7 +34,9 @@ pub(super) fn iommu(check: &CheckDef, facts: &HostFacts) -> Finding {
         text.starts_with("AMD-Vi: SNP: IOMMU") && text.contains("SNP cannot be supported")
             || text.starts_with("AMD-Vi: SNP: IOMMU SNP feature not enabled")
     });
-    if let Some(word) = &command_line {
+    // Before it sets its bits the kernel looks at the IOMMU, unless it is one of the first with SEV-SNP.
+    let kernel_is_content = proof::in_kernel(facts);
+    if let Some(word) = command_line.as_ref().filter(|_| kernel_is_content.is_none() || refused.is_some()) {
         let finding = check
             .fail()
             .observed(format!("the kernel was started with {word}"))
@@ -75,10 +75,25 @@ pub(super) fn iommu(check: &CheckDef, facts: &HostFacts) -> Finding {
                 .fix(fix_for(Setting::SevSnp, &facts.firmware))
         };
     }
-    check.unknown(match facts.snp.iommu_features.unread() {
-        Some(why) => format!("/sys/class/iommu/ivhd0: {why}; {}", log_is_silent(facts)),
-        None => format!("no IOMMU in /sys/class/iommu; {}", log_is_silent(facts)),
-    })
+    if let Some(proof) = kernel_is_content {
+        return proof.implies(check);
+    }
+    if let Some(why) = facts.snp.iommu_features.unread() {
+        return check.unknown(format!("/sys/class/iommu/ivhd0: {why}; {}", log_is_silent(facts)));
+    }
+    // The driver lists every IOMMU that the firmware tells it of, and logs it. One of the two alone may be missing.
+    let whole_log =
+        facts.kernel_log.known().is_some_and(|log| log.from_boot && log.from != LogOrigin::Pasted);
+    if !whole_log || said_where(facts, |text| text.starts_with("AMD-Vi: ")).is_some() {
+        return check.unknown(format!("no ivhd0 in /sys/class/iommu; {}", log_is_silent(facts)));
+    }
+    check
+        .fail()
+        .observed("no IOMMU of AMD's")
+        .expected(EXPECTED)
+        .evidence("/sys/class/iommu", "has no ivhd0")
+        .evidence("kernel log", "no line of AMD-Vi")
+        .fix(fix_for(Setting::Iommu, &facts.firmware))
 }
 
 /// The features, from sysfs, else from the log: `AMD-Vi: Using global IVHD EFR:0x25bf732fa2295afe, EFR2:0x1d`.

@@ -3,7 +3,7 @@
 use dstack_check::{CheckDef, Finding, Fix};
 
 use super::proof;
-use crate::checks::cpu::{neither, register_source, said_where, unless_amd};
+use crate::checks::cpu::{neither, register_source, said_where};
 use crate::facts::msr::Register;
 use crate::{Fact, HostFacts};
 
@@ -17,9 +17,6 @@ fn newer_kernel() -> Fix {
 }
 
 pub(super) fn kernel(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let expected = "SYSCFG bits 24 (SEV-SNP) and 25 (privilege levels), which the kernel sets while it boots";
     let register = facts.msrs.first(Register::Syscfg);
     if let (Some(value), Some(syscfg)) = (register.known(), facts.msrs.syscfg().known()) {
@@ -50,9 +47,6 @@ pub(super) fn kernel(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn kvm(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let expected = "Y, or 1 on older kernels";
     match &facts.snp.kvm_sev_snp {
         Fact::Known(true) => check.pass().observed("Y").evidence(PARAMETER, "Y"),

@@ -12,6 +12,7 @@ mod tests;
 
 use dstack_check::CheckDef;
 
+use super::cpu::on_amd;
 use super::{Barrier, HwCheck};
 
 pub(super) const CHECKS: &[HwCheck] = &[
@@ -25,56 +26,56 @@ pub(super) const CHECKS: &[HwCheck] = &[
             .layer("snp")
             .parents(&["hw.snp.cpu"]),
         Barrier::Setting,
-        silicon::svm,
+        |check, facts| on_amd(check, facts, silicon::svm),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.smee", "the firmware has secure memory encryption (SMEE) on")
             .layer("snp")
             .parents(&["hw.snp.cpu"]),
         Barrier::Setting,
-        silicon::smee,
+        |check, facts| on_amd(check, facts, silicon::smee),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.rmp", "the firmware has reserved memory for the RMP table")
             .layer("snp")
             .parents(&["hw.snp.smee"]),
         Barrier::Setting,
-        rmp::rmp,
+        |check, facts| on_amd(check, facts, rmp::rmp),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.rmp-covers", "the RMP table covers all memory")
             .layer("snp")
             .parents(&["hw.snp.rmp"]),
         Barrier::Setting,
-        rmp::rmp_covers,
+        |check, facts| on_amd(check, facts, rmp::rmp_covers),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.iommu", "the IOMMU supports SEV-SNP and is not in passthrough mode")
             .layer("snp")
             .parents(&["hw.snp.cpu"]),
         Barrier::Setting,
-        iommu::iommu,
+        |check, facts| on_amd(check, facts, iommu::iommu),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.kernel", "the kernel has turned SEV-SNP on")
             .layer("snp")
             .parents(&["hw.snp.rmp-covers", "hw.snp.iommu"]),
         Barrier::Setting,
-        kernel::kernel,
+        |check, facts| on_amd(check, facts, kernel::kernel),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.secure-processor", "the secure processor initialised")
             .layer("snp")
             .parents(&["hw.snp.smee"]),
         Barrier::Setting,
-        secure_processor::secure_processor,
+        |check, facts| on_amd(check, facts, secure_processor::secure_processor),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.api", "the SEV firmware is recent enough")
             .layer("snp")
             .parents(&["hw.snp.secure-processor"]),
         Barrier::Setting,
-        secure_processor::api,
+        |check, facts| on_amd(check, facts, secure_processor::api),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.kvm", "kvm_amd has SEV-SNP on").layer("snp").parents(&[
@@ -83,25 +84,25 @@ pub(super) const CHECKS: &[HwCheck] = &[
             "hw.snp.svm",
         ]),
         Barrier::Setting,
-        kernel::kvm,
+        |check, facts| on_amd(check, facts, kernel::kvm),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.asids", "address space ids are left for SEV-SNP guests")
             .layer("snp")
             .parents(&["hw.snp.kvm"]),
         Barrier::Setting,
-        asids::asids,
+        |check, facts| on_amd(check, facts, asids::asids),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.device", "/dev/sev is there")
             .layer("snp")
             .parents(&["hw.snp.secure-processor"]),
         Barrier::Setting,
-        secure_processor::device,
+        |check, facts| on_amd(check, facts, secure_processor::device),
     ),
     HwCheck::new(
         CheckDef::new("hw.snp.memlock", "guests may lock their memory").layer("snp").parents(&["hw.snp.cpu"]),
         Barrier::Setting,
-        asids::memlock,
+        |check, facts| on_amd(check, facts, asids::memlock),
     ),
 ];

@@ -3,7 +3,7 @@
 use dstack_check::{CheckDef, Finding};
 
 use super::proof;
-use crate::checks::cpu::{neither, register_source, said_where, unless_amd};
+use crate::checks::cpu::{neither, register_source, said_where};
 use crate::facts::msr::{Register, RmpTable};
 use crate::knowledge::bios_menus::{Setting, fix_for};
 use crate::{Fact, HostFacts};
@@ -11,9 +11,6 @@ use crate::{Fact, HostFacts};
 const EXPECTED: &str = "memory for the RMP table, set aside by the firmware";
 
 pub(super) fn rmp(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let fix = || fix_for(Setting::SnpMemoryCoverage, &facts.firmware);
     let table = facts.msrs.rmp_table();
     if let Some(table) = table.known() {
@@ -77,9 +74,6 @@ fn is_segmented(facts: &HostFacts) -> bool {
 }
 
 pub(super) fn rmp_covers(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let fix = || fix_for(Setting::SnpMemoryCoverage, &facts.firmware);
     let too_small =
         |text: &str| text.contains("Memory reserved for the RMP table does not cover full system RAM");

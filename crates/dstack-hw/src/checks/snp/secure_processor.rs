@@ -3,7 +3,7 @@
 use dstack_check::{CheckDef, Finding, Fix};
 
 use super::proof;
-use crate::checks::cpu::{log_is_silent, said_where, unless_amd};
+use crate::checks::cpu::{log_is_silent, said_where};
 use crate::knowledge::bios_menus::update_for;
 use crate::source::FileKind;
 use crate::{Fact, HostFacts};
@@ -21,9 +21,6 @@ fn ccp(text: &str) -> Option<&str> {
 }
 
 pub(super) fn secure_processor(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let expected = "the driver ccp says `sev enabled` or which API the firmware has";
     if let Some(proof) = proof::in_kvm(facts) {
         return proof.implies(check);
@@ -83,9 +80,6 @@ fn api_version(facts: &HostFacts) -> Option<(&str, u32, u32, u32)> {
 }
 
 pub(super) fn api(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let Some((line, major, minor, build)) = api_version(facts) else {
         // The driver refuses SEV-SNP below the floor.
         return match proof::in_kvm(facts) {
@@ -110,9 +104,6 @@ pub(super) fn api(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn device(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     match &facts.snp.device {
         Fact::Known(meta) if meta.kind == FileKind::CharacterDevice => {
             let owner = meta.owner.as_deref().unwrap_or("?");

@@ -4,7 +4,7 @@ use dstack_check::{CheckDef, Finding, Fix};
 
 use super::proof;
 use crate::HostFacts;
-use crate::checks::cpu::{Identity, neither, register_source, said_where, unless_amd};
+use crate::checks::cpu::{Identity, neither, register_source, said_where};
 use crate::facts::cpu::Vendor;
 use crate::facts::msr::Register;
 use crate::knowledge::bios_menus::{Setting, fix_for};
@@ -85,9 +85,6 @@ pub(super) fn cpu(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn svm(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let expected = "SVM, not turned off by the firmware";
     let off = |finding: Finding| {
         finding
@@ -136,9 +133,6 @@ pub(super) fn svm(check: &CheckDef, facts: &HostFacts) -> Finding {
 }
 
 pub(super) fn smee(check: &CheckDef, facts: &HostFacts) -> Finding {
-    if let Some(finding) = unless_amd(check, facts) {
-        return finding;
-    }
     let expected = "SYSCFG bit 23 is set; the word mem_encrypt on the kernel command line is something else and not needed";
     let off = |finding: Finding| {
         finding

@@ -4,7 +4,7 @@ use dstack_check::{Finding, Status};
 
 use crate::Unread;
 use crate::checks::cpu::tests::{amd, intel, log, run};
-use crate::source::{CpuidRegisters, Readings};
+use crate::source::{CpuidRegisters, LogOrigin, RawKernelLog, Readings};
 
 fn unknown(finding: &Finding) -> bool {
     matches!(finding.status, Status::Unknown { .. })
@@ -180,6 +180,11 @@ fn iommus() {
     assert_eq!(run(id, &sysfs("a5bf732fa2295afe:1d\n")).status, Status::Pass);
     assert_eq!(run(id, &sysfs("25bf732fa2295afe\n")).status, Status::Fail);
     assert!(unknown(&run(id, &sysfs("none\n"))));
+    let none = Readings::empty_host().file("/proc/cpuinfo", "vendor_id : AuthenticAMD\n");
+    assert!(unknown(&run(id, &none)), "without a log");
+    let text = "[    0.000000] Linux version 6.17.0\n".to_owned();
+    let silent = RawKernelLog { from: LogOrigin::Kmsg, from_boot: Some(true), text };
+    assert_eq!(run(id, &none.log(silent)).status, Status::Fail);
 }
 
 /// F-28 and F-29.

@@ -1,16 +1,18 @@
+use std::borrow::Borrow;
 use std::fmt::Write as _;
 
 use dstack_check::{Finding, Status};
 
+use crate::knowledge::tdx_modules::{FAILURES, Remedy};
 use crate::source::{Pasted, Readings};
 use crate::{CollectOptions, HostFacts, Unread};
 
-fn run(id: &str, host: Readings) -> Finding {
-    let facts = HostFacts::collect(&host, CollectOptions::quick());
+fn run(id: &str, host: impl Borrow<Readings>) -> Finding {
+    let facts = HostFacts::collect(host.borrow(), CollectOptions::quick());
     crate::checks::get(id).unwrap().run(&facts)
 }
 
-fn word(id: &str, host: Readings) -> &'static str {
+fn word(id: &str, host: impl Borrow<Readings>) -> &'static str {
     run(id, host).status.word()
 }
 
@@ -174,8 +176,13 @@ fn failures_in_words() {
         let finding = run("hw.tdx-module.initialized", log(&format!("{KEYS}{lines}\n")));
         assert_eq!(finding.status, Status::Fail, "{lines}");
         let fix = finding.fix.unwrap();
-        let _ = writeln!(text, "{lines}\n  = {}\n  > {}", finding.observed.unwrap(), fix.action);
-        for command in fix.commands {
+        // The words for the firmware are told and tested where they are made.
+        let own = FAILURES
+            .iter()
+            .any(|entry| matches!(entry.remedy, Remedy::Words(action, _) if action == fix.action));
+        let action = if own { fix.action.as_ref() } else { "in the firmware" };
+        let _ = writeln!(text, "{lines}\n  = {}\n  > {action}", finding.observed.unwrap());
+        for command in fix.commands.iter().filter(|_| own) {
             let _ = writeln!(text, "  $ {command}");
         }
     }

@@ -11,9 +11,10 @@ use serde::Serialize;
 
 pub use container::{Container, ContainerSigns};
 pub use privilege::{Capability, Privilege};
-pub use virtualisation::{Machine, Virtualisation, VirtualisationSigns, hypervisor_name};
+pub use virtualisation::{Machine, Signs, Virtualisation, VirtualisationSigns, hypervisor_name};
 
 use super::HostSource;
+use super::cpu::CpuInfo;
 use crate::Fact;
 
 /// Where this runs and with which rights.
@@ -62,12 +63,24 @@ fn architecture(source: &dyn HostSource) -> Fact<String> {
 
 /// The architecture that prints these fields: `arch/*/kernel/cpu/proc.c` and its like name them differently everywhere.
 fn architecture_of_cpuinfo(text: &str) -> Option<&'static str> {
+    // `lm`: long mode. Without it the CPU or the kernel is a 32-bit one; a line that was cut short does not say.
+    match CpuInfo::parse(text).flag("lm") {
+        Fact::Known(true) => return Some("x86_64"),
+        Fact::Known(false) => return Some("i686"),
+        _ => {}
+    }
     text.lines().take(64).find_map(|line| {
         let (key, value) = line.split_once(':')?;
         match key.trim() {
-            // `lm`: long mode. Without it the CPU or the kernel is a 32-bit one.
-            "flags" if value.split_whitespace().any(|flag| flag == "lm") => Some("x86_64"),
-            "flags" => Some("i686"),
+            "vendor_id" if matches!(value.trim(), "GenuineIntel" | "AuthenticAMD") => Some("x86_64"),
+            // Words that only a 64-bit kernel prints.
+            "flags"
+                if value
+                    .split_whitespace()
+                    .any(|flag| matches!(flag, "tdx_host_platform" | "tdx_guest" | "sev_snp")) =>
+            {
+                Some("x86_64")
+            }
             "CPU implementer" => Some("aarch64"),
             "isa" => Some("riscv64"),
             _ => None,
@@ -91,6 +104,10 @@ mod tests {
         assert_eq!(of(Readings::nothing_known().file("/proc/cpuinfo", arm)), known("aarch64"));
         let leaf = Readings::nothing_known().cpuid_leaf(0, 0, CpuidRegisters::default());
         assert_eq!(of(leaf), known("x86_64"));
+        let cut = "flags\t\t: ... cdp_l3 tdx_host_platform intel_ppin ...\n";
+        assert_eq!(of(Readings::nothing_known().file("/proc/cpuinfo", cut)), known("x86_64"));
+        let cut = "flags\t\t: fpu ... avx\n";
+        assert_eq!(of(Readings::nothing_known().file("/proc/cpuinfo", cut)), Fact::Absent);
         assert_eq!(of(Readings::nothing_known()), Fact::Unread(crate::Unread::NotRecorded));
     }
 }

@@ -5,16 +5,14 @@ use serde::Serialize;
 use crate::facts::kernel_log::KernelLog;
 use crate::{Fact, HostFacts, HostSource};
 
-/// What was read that tells of a hypervisor.
+/// What says something: a source, such as a path, and an excerpt of it.
+pub type Signs = Vec<(String, String)>;
+
+/// What tells of a hypervisor beside the CPU's own words, which are in [`Cpu`](crate::facts::cpu::Cpu).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct VirtualisationSigns {
-    /// CPUID leaf 1, ECX bit 31: always 0 on metal, set by hypervisors that do not hide (Intel SDM volume 2, AMD APM
-    /// volume 3). Where CPUID is not known, the word `hypervisor` on the line `flags` of `/proc/cpuinfo`.
-    pub hypervisor_bit: Fact<bool>,
-    /// The twelve characters of CPUID leaf 0x40000000 in EBX, ECX, EDX, without zeros and blanks at the end.
-    pub signature: Fact<String>,
     /// What the firmware calls the machine.
     pub machine: Machine,
     /// Under Xen: is this the control domain, which has the hardware? From `/proc/xen/capabilities`.
@@ -130,28 +128,6 @@ impl Machine {
 
 impl VirtualisationSigns {
     pub(super) fn collect(source: &dyn HostSource) -> Self {
-        let hypervisor_bit = match source.cpuid(1, 0) {
-            Ok(registers) => Fact::Known(registers.ecx >> 31 == 1),
-            Err(why) => match source.text("/proc/cpuinfo") {
-                Ok(text) => cpuinfo_flag(&text, "hypervisor"),
-                Err(_) => Fact::from(Err(why)),
-            },
-        };
-        let signature = match hypervisor_bit {
-            // Without the bit the leaf does not exist, and reading it gives another leaf's data on Intel.
-            Fact::Known(true) => Fact::from(source.cpuid(0x4000_0000, 0)).and_then(|registers| {
-                let bytes = [registers.ebx, registers.ecx, registers.edx].map(u32::to_le_bytes).concat();
-                let text: String =
-                    bytes.iter().map(|byte| if *byte == 0 { ' ' } else { char::from(*byte) }).collect();
-                match text.trim_end() {
-                    "" => Fact::Absent,
-                    text => Fact::Known(text.to_owned()),
-                }
-            }),
-            Fact::Known(false) => Fact::Absent,
-            Fact::Absent => Fact::Absent,
-            Fact::Unread(ref why) => Fact::Unread(why.clone()),
-        };
         let xen_control_domain = match source.text("/sys/hypervisor/type") {
             Ok(kind) if kind.trim() == "xen" => {
                 Fact::from(source.text("/proc/xen/capabilities")).map(|text| text.contains("control_d"))
@@ -159,16 +135,8 @@ impl VirtualisationSigns {
             Ok(_) => Fact::Absent,
             Err(why) => Fact::from(Err(why)),
         };
-        Self { hypervisor_bit, signature, machine: Machine::collect(source), xen_control_domain }
+        Self { machine: Machine::collect(source), xen_control_domain }
     }
-}
-
-/// Is this word on the first line `flags`? Absent where there is no such line: then it is not an x86 CPU.
-fn cpuinfo_flag(text: &str, word: &str) -> Fact<bool> {
-    text.lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| key.trim() == "flags")
-        .map_or(Fact::Absent, |(_, flags)| Fact::Known(flags.split_whitespace().any(|flag| flag == word)))
 }
 
 /// What the kernel says that it found: `Hypervisor detected: KVM` (`arch/x86/kernel/cpu/hypervisor.c`).
@@ -181,7 +149,7 @@ const FIRECRACKER: &str = "FIRECK";
 
 impl HostFacts {
     /// What this runs on, with what says so as pairs of a source and an excerpt. `Err` says why it is not known.
-    pub fn virtualisation(&self) -> Result<(Virtualisation, Vec<(String, String)>), String> {
+    pub fn virtualisation(&self) -> Result<(Virtualisation, Signs), String> {
         let signs = &self.environment.virtualisation;
         let log = self.kernel_log.known();
         let mut evidence = Vec::new();
@@ -191,15 +159,18 @@ impl HostFacts {
         }
         let named = signs.machine.hypervisor();
         let detected = log.and_then(|log| log.last_with_prefix(DETECTED));
-        let bit = signs.hypervisor_bit.known().copied();
+        let under_hypervisor = self.cpu.under_hypervisor();
+        let bit = under_hypervisor.known().copied();
+        let signature =
+            self.cpu.cpuid.hypervisor.known().map(|text| text.trim()).filter(|text| !text.is_empty());
         let virtual_machine = bit == Some(true) || named.is_some() || detected.is_some();
         if virtual_machine {
             if bit == Some(true) {
                 let excerpt = "the hypervisor bit is set (CPUID leaf 1, ECX bit 31)".to_owned();
                 evidence.push(("CPU".to_owned(), excerpt));
             }
-            if let Some(signature) = signs.signature.known() {
-                evidence.push(("CPUID leaf 0x40000000".to_owned(), signature.clone()));
+            if let Some(signature) = signature {
+                evidence.push(("CPUID leaf 0x40000000".to_owned(), signature.to_owned()));
             }
             if let Some((_, field, value)) = named {
                 evidence.push((format!("/sys/class/dmi/id/{field}"), value.to_owned()));
@@ -211,8 +182,7 @@ impl HostFacts {
             if let Some(line) = firecracker {
                 evidence.push(("kernel log".to_owned(), line.to_owned()));
             }
-            let by_signature =
-                signs.signature.known().map(|text| hypervisor_name(text).unwrap_or(text).to_owned());
+            let by_signature = signature.map(|text| hypervisor_name(text).unwrap_or(text).to_owned());
             let by_log =
                 || detected.and_then(|message| message.text.strip_prefix(DETECTED)).map(str::to_owned);
             let engine = by_signature.or_else(by_log);
@@ -238,7 +208,7 @@ impl HostFacts {
             evidence.push(("kernel log".to_owned(), message.line.clone()));
             return Ok((Virtualisation::BareMetal, evidence));
         }
-        Err(signs.hypervisor_bit.unread().map_or_else(
+        Err(under_hypervisor.unread().map_or_else(
             || "the CPU says nothing about a hypervisor".to_owned(),
             |why| format!("CPUID: {}", why.why()),
         ))

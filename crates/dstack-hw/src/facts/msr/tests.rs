@@ -47,10 +47,10 @@ fn what_differs_is_listed() {
 fn views_of_recorded_values() {
     let split = KeyIdPartitioning::decode(0x20_0000_001f);
     assert_eq!((split.mktme, split.tdx, split.guests(), split.private_range()), (31, 32, 31, 32..64));
-    let activate = TmeActivate::decode(0x0001_0056_0000_0003);
+    let activate = TmeActivate::decode(0x0001_0016_0000_0003);
     assert!(activate.locked && activate.enabled && !activate.bypass);
-    assert_eq!((activate.key_id_bits, activate.tdx_key_id_bits, activate.key_ids()), (6, 5, 63));
-    let capability = TmeCapability::decode(0x0003_ff6_8000_0001);
+    assert_eq!((activate.key_id_bits, activate.tdx_key_id_bits, activate.key_ids()), (6, 1, 63));
+    let capability = TmeCapability::decode(0x0003_ff06_8000_0001);
     assert!(capability.aes_xts_128 && capability.bypass);
     assert_eq!(capability.max_key_id_bits, 6);
     let mask = SeamrrMask::decode(0x800);

@@ -83,7 +83,8 @@ pub struct TmeActivate {
     pub bypass: bool,
     /// Bits 35 to 32: address bits that are used for key ids.
     pub key_id_bits: u8,
-    /// Bits 39 to 36: how many of them are for TDX alone.
+    /// Bits 39 to 36: how many of them are kept for TDX. Key ids in which none of these is set are the host's: of six
+    /// bits with one kept, 31 key ids are the host's and 32 are TDX's.
     pub tdx_key_id_bits: u8,
     /// Bits 63 to 48: algorithms that software may choose, a bit each.
     pub algorithms: u16,

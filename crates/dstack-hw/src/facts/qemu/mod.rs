@@ -239,6 +239,9 @@ mod tests {
         let names = properties(PROPERTIES);
         assert!(names.contains("quote-generation-socket") && names.contains("sept-ve-disable"));
         assert_eq!(names.len(), 6);
+        // What QEMU 7.2 of Debian 12 prints.
+        let sev = "sev-guest options:\n  dh-cert-file=<string>  - guest owners DH certificate (encoded with base64)\n  kernel-hashes=<bool>   - add kernel hashes to guest firmware for measured Linux boot\n";
+        assert_eq!(properties(sev).into_iter().collect::<Vec<_>>(), ["dh-cert-file", "kernel-hashes"]);
     }
 
     #[test]

@@ -92,17 +92,22 @@ pub(super) fn tcp(source: &dyn HostSource) -> Fact<Vec<TcpListener>> {
     let four = source.text("/proc/net/tcp");
     // A kernel without IPv6 has no second list.
     let six = source.text("/proc/net/tcp6");
-    match (four, six) {
-        (Ok(four), six) => {
-            let mut listeners = parse_tcp_listeners(&four);
-            listeners.extend(parse_tcp_listeners(&six.unwrap_or_default()));
-            listeners.sort_unstable();
-            listeners.dedup();
-            Fact::Known(listeners)
+    // Where one of the lists cannot be read, nobody knows who else listens.
+    for list in [&four, &six] {
+        if let Err(why) = list
+            && *why != Unread::Absent
+        {
+            return Fact::Unread(why.clone());
         }
-        (Err(_), Ok(six)) => Fact::Known(parse_tcp_listeners(&six)),
-        (Err(why), Err(_)) => Fact::from(Err(why)),
     }
+    if four.is_err() && six.is_err() {
+        return Fact::Absent;
+    }
+    let mut listeners = parse_tcp_listeners(&four.unwrap_or_default());
+    listeners.extend(parse_tcp_listeners(&six.unwrap_or_default()));
+    listeners.sort_unstable();
+    listeners.dedup();
+    Fact::Known(listeners)
 }
 
 #[cfg(test)]

@@ -134,29 +134,29 @@ pub fn generation_of(vendor: &Vendor, signature: Signature) -> Option<Generation
 mod tests {
     use super::*;
 
-    fn support(vendor: Vendor, family: u32, model: u32) -> Option<Support> {
-        generation_of(&vendor, Signature { family, model, stepping: 0 }).map(|generation| generation.support)
+    fn support(vendor: &Vendor, family: u32, model: u32) -> Option<Support> {
+        generation_of(vendor, Signature { family, model, stepping: 0 }).map(|generation| generation.support)
     }
 
     #[test]
     fn servers_that_were_seen() {
-        assert_eq!(support(Vendor::Intel, 6, 0x8f), Some(Support::TdxOnSomeParts));
+        assert_eq!(support(&Vendor::Intel, 6, 0x8f), Some(Support::TdxOnSomeParts));
         for model in [0xcf, 0xad, 0xaf, 0xdd] {
-            assert_eq!(support(Vendor::Intel, 6, model), Some(Support::Tdx), "{model:#x}");
+            assert_eq!(support(&Vendor::Intel, 6, model), Some(Support::Tdx), "{model:#x}");
         }
-        assert_eq!(support(Vendor::Intel, 6, 0xae), Some(Support::TdxUnconfirmed));
-        assert_eq!(support(Vendor::Intel, 6, 106), Some(Support::None));
-        assert_eq!(support(Vendor::Amd, 0x19, 0x01), Some(Support::SevSnp));
-        assert_eq!(support(Vendor::Amd, 0x17, 0x31), Some(Support::None));
+        assert_eq!(support(&Vendor::Intel, 6, 0xae), Some(Support::TdxUnconfirmed));
+        assert_eq!(support(&Vendor::Intel, 6, 106), Some(Support::None));
+        assert_eq!(support(&Vendor::Amd, 0x19, 0x01), Some(Support::SevSnp));
+        assert_eq!(support(&Vendor::Amd, 0x17, 0x31), Some(Support::None));
     }
 
     #[test]
     fn of_what_is_newer_nothing_is_claimed() {
-        assert_eq!(support(Vendor::Intel, 6, 0xf5), None);
-        assert_eq!(support(Vendor::Intel, 0x13, 1), None);
-        assert_eq!(support(Vendor::Amd, 0x1a, 0x50), None);
-        assert_eq!(support(Vendor::Intel, 6, 0x0f), Some(Support::None));
-        assert_eq!(support(Vendor::Intel, 0xf, 6), Some(Support::None));
+        assert_eq!(support(&Vendor::Intel, 6, 0xf5), None);
+        assert_eq!(support(&Vendor::Intel, 0x13, 1), None);
+        assert_eq!(support(&Vendor::Amd, 0x1a, 0x50), None);
+        assert_eq!(support(&Vendor::Intel, 6, 0x0f), Some(Support::None));
+        assert_eq!(support(&Vendor::Intel, 0xf, 6), Some(Support::None));
     }
 
     #[test]

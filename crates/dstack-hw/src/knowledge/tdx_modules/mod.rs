@@ -142,7 +142,7 @@ pub fn standing(module: &ModuleIdentity, cpu: Option<(u32, u32)>) -> Standing {
         return Standing::WrongLineForCpu { needs_major };
     }
     let known = || RELEASES.iter().filter(|release| (release.version.major, release.version.minor) == line);
-    let (Some(first), Some(newest)) = (known().next(), known().last()) else {
+    let (Some(first), Some(newest)) = (known().next(), known().next_back()) else {
         // A line that did not exist when the tables were written.
         return Standing::NewerThanKnown;
     };

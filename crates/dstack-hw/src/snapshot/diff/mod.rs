@@ -217,7 +217,7 @@ impl Out<'_> {
                 for name in names {
                     match (before.get(name), after.get(name)) {
                         (Some(Err(a)), Some(Err(b))) => {
-                            self.uncompared(section, subject, name, Some(a), Some(b))
+                            self.uncompared(section, subject, name, Some(a), Some(b));
                         }
                         (Some(Err(why)), _) => self.uncompared(section, subject, name, Some(why), None),
                         (_, Some(Err(why))) => self.uncompared(section, subject, name, None, Some(why)),

@@ -211,7 +211,7 @@ fn every_change_is_found_and_named() {
         }),
         after(|root| fs::remove_file(root.join("etc/dstack/vmm.toml")).unwrap()),
         after(|root| {
-            write(root, "/etc/default/grub", 0o644, "GRUB_CMDLINE_LINUX=\"nohibernate kvm_intel.tdx=1\"\n")
+            write(root, "/etc/default/grub", 0o644, "GRUB_CMDLINE_LINUX=\"nohibernate kvm_intel.tdx=1\"\n");
         }),
         after(|root| {
             write(
@@ -219,7 +219,7 @@ fn every_change_is_found_and_named() {
                 "/proc/cmdline",
                 0o444,
                 "root=UUID=00000000-8139-11d1-9106-a43f08d823a6 nohibernate kvm_intel.tdx=1\n",
-            )
+            );
         }),
         after(|root| write(root, "/proc/sys/kernel/osrelease", 0o444, "6.8.0-1029-intel\n")),
         after(|root| write(root, "/proc/sys/kernel/osrelease", 0o444, "6.8.0-51-generic\n")),
@@ -232,7 +232,7 @@ fn every_change_is_found_and_named() {
         }),
         after(|root| write(root, "/proc/net/tcp", 0o444, &TCP.replace("0100007F", "00000000"))),
         after(|root| {
-            write(root, "/proc/net/tcp", 0o444, &format!("{TCP}   1: 00000000:9C40 00000000:0000 0A\n"))
+            write(root, "/proc/net/tcp", 0o444, &format!("{TCP}   1: 00000000:9C40 00000000:0000 0A\n"));
         }),
         after(|root| write(root, "/etc/group", 0o644, "root:x:0:\nqgsd:x:994:\nsgx_prv:x:993:\n")),
         after(|root| {

@@ -208,8 +208,8 @@ mod tests {
         symlink("/proc/self/root/etc/passwd", root.join("magic")).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, root.join("fifo"), rustix::fs::Mode::from_raw_mode(0o666))
             .unwrap();
-        fs::File::create(root.join("sparse")).unwrap().set_len(1 << 30).unwrap();
-        fs::File::create(root.join("endless")).unwrap().set_len(1 << 40).unwrap();
+        File::create(root.join("sparse")).unwrap().set_len(1 << 30).unwrap();
+        File::create(root.join("endless")).unwrap().set_len(1 << 40).unwrap();
         folder
     }
 

@@ -11,9 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::catalogue::ProbeCommand;
 use crate::source::ProbeOutput;
 use crate::source::files::unread_io;
-use crate::source::probe::ProbeCommand;
 use crate::{Reading, Unread};
 
 /// Where programs are looked for. The search path of whoever runs this is not asked: it may be root.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::catalogue::ProbeCommand;
 use super::command::{self, Limits};
 use crate::source::log_text::LogText;
-use crate::source::probe::ProbeCommand;
 use crate::source::{LogOrigin, MAX_LOG, RawKernelLog};
 use crate::{Reading, Unread};
 

@@ -1,5 +1,6 @@
 //! The host this runs on.
 
+mod catalogue;
 mod command;
 mod journal;
 mod kmsg;
