@@ -158,6 +158,9 @@ fn tsm_report(check: &CheckDef, facts: &HostFacts) -> Finding {
                     .observed("the folder and the driver's node are there")
                     .evidence(TSM_REPORT, "the folder for reports");
             }
+            if let Some(why) = &guest.devices_unread {
+                return check.unknown(format!("the folder is there; /dev: {}", why.why()));
+            }
             check
                 .warn()
                 .observed("the folder is there, but nothing shows which driver provides reports")

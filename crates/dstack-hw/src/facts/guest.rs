@@ -239,8 +239,6 @@ impl Tsm {
         let report = match folders {
             Ok(_) => Fact::Known(true),
             Err(Unread::Absent) => Fact::from(source.exists(TSM_REPORT)),
-            // A folder that must not be listed is there.
-            Err(Unread::NotPermitted) => Fact::Known(true),
             Err(why) => Fact::Unread(why),
         };
         Self { configfs, report, providers, modules }

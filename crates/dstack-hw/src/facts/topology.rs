@@ -124,15 +124,22 @@ fn packages(cpuinfo: &str) -> BTreeMap<u32, BTreeSet<u32>> {
 
 fn nodes(source: &dyn HostSource) -> Fact<Vec<Node>> {
     node_numbers(source).and_then(|numbers| {
-        let read = |number: u32| {
+        let mut nodes = Vec::new();
+        for number in numbers {
             let file = |name: &str| source.text(&format!("/sys/devices/system/node/node{number}/{name}"));
-            Node {
+            // A node whose CPUs cannot be read must not look like one without any.
+            let cpus = match file("cpulist") {
+                Ok(text) => parse_cpu_list(text.trim()).unwrap_or_default(),
+                Err(Unread::Absent) => BTreeSet::new(),
+                Err(why) => return Fact::Unread(why),
+            };
+            nodes.push(Node {
                 number,
-                cpus: file("cpulist").ok().and_then(|text| parse_cpu_list(text.trim())).unwrap_or_default(),
+                cpus,
                 memory: file("meminfo").ok().and_then(|text| node_memory(&text)),
-            }
-        };
-        if numbers.is_empty() { Fact::Absent } else { Fact::Known(numbers.into_iter().map(read).collect()) }
+            });
+        }
+        if nodes.is_empty() { Fact::Absent } else { Fact::Known(nodes) }
     })
 }
 

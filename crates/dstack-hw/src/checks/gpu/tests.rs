@@ -119,3 +119,8 @@ fn the_mode_is_never_a_pass() {
         &dstack_check::render::Style::new()
     ));
 }
+
+#[test]
+fn a_reading_that_is_refused_makes_nothing_worse() {
+    crate::checks::platform::tests::hide_one_after_the_other(&board(8, 4, Some("vfio-pci")), "gpu");
+}

@@ -260,6 +260,10 @@ pub(super) fn time_sync(check: &CheckDef, facts: &HostFacts) -> Finding {
         .filter_map(|name| units.get(name).filter(|unit| unit.is_active()).map(|unit| (name, unit.state())))
         .collect();
     match active.first() {
+        Some(("systemd-timesyncd", _)) if facts.io.timesync.known().is_none() => {
+            let why = facts.io.timesync.unread().map_or_else(|| "not there".to_owned(), crate::Unread::why);
+            check.unknown(format!("{mark}: {why}"))
+        }
         Some(("systemd-timesyncd", state)) => check
             .warn()
             .observed("systemd-timesyncd runs and has not set the clock yet")

@@ -5,7 +5,7 @@ mod memory;
 mod topology;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use dstack_check::CheckDef;
 

@@ -288,3 +288,55 @@ fn amd_has_other_rules() {
     assert_eq!(word(&amd, "memory-population"), "not-applicable");
     assert_eq!(word(&amd, "suspend"), "not-applicable");
 }
+
+/// A host as it is, and again with one reading after the other refused: what was a pass may become unknown, never more.
+pub(in crate::checks) fn hide_one_after_the_other(host: &Readings, layer: &str) {
+    let ids = || checks::all().filter(|check| check.def.layer == layer);
+    let all = |host: &Readings| -> Vec<&'static str> {
+        let facts = HostFacts::collect(host, CollectOptions::default());
+        ids().map(|check| check.run(&facts).status.word()).collect()
+    };
+    let before = all(host);
+    let look = |hidden: &Readings, what: &str| {
+        for ((check, before), after) in ids().zip(&before).zip(all(hidden)) {
+            assert!(
+                after == *before || after == "unknown",
+                "without {what}: {} {before} -> {after}",
+                check.def.id
+            );
+        }
+    };
+    for why in [Unread::NotPermitted, Unread::NotRecorded] {
+        for path in host.files.keys() {
+            look(&host.clone().file_reading(path, Err(why.clone())), path);
+        }
+        for path in host.stats.keys() {
+            let mut hidden = host.clone();
+            hidden.stats.insert(path.clone(), Err(why.clone()));
+            look(&hidden, path);
+        }
+        for path in host.folders.keys() {
+            let mut hidden = host.clone();
+            hidden.folders.insert(path.clone(), Err(why.clone()));
+            hidden.stats.insert(path.clone(), Err(why.clone()));
+            look(&hidden, path);
+        }
+        for path in host.disks.keys() {
+            let mut hidden = host.clone();
+            hidden.disks.insert(path.clone(), Err(why.clone()));
+            look(&hidden, path);
+        }
+        for probe in host.probes.keys() {
+            let mut hidden = host.clone();
+            hidden.probes.insert(probe.clone(), Err(why.clone()));
+            look(&hidden, &format!("{probe:?}"));
+        }
+        look(&host.clone().log_reading(Err(why.clone())), "the log");
+    }
+}
+
+#[test]
+fn a_reading_that_is_refused_makes_nothing_worse() {
+    let timesyncd = "Id=systemd-timesyncd.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n";
+    hide_one_after_the_other(&host().probe_stdout(Probe::Units, timesyncd), "platform");
+}

@@ -210,6 +210,18 @@ fn object(check: &CheckDef, facts: &HostFacts, object: &str, amd: bool) -> Findi
     if objects.contains(object) {
         return check.pass().observed(format!("it offers {object}")).evidence(source, object);
     }
+    // Without a vendor nobody knows whether this is the type that the host needs.
+    let (known, module) = if amd {
+        (facts.cpu.is_amd(), &facts.kvm.amd_present)
+    } else {
+        (facts.cpu.is_intel(), &facts.kvm.intel_present)
+    };
+    let proven = !amd && facts.tdx_proof().is_some();
+    if known.known() != Some(&true) && module.known() != Some(&true) && !proven {
+        return check.unknown(format!(
+            "it does not offer {object}; whether this host needs it depends on the CPU, which is not known"
+        ));
+    }
     let related: Vec<&str> =
         objects.iter().map(String::as_str).filter(|name| name.ends_with("-guest")).collect();
     let version =

@@ -151,3 +151,12 @@ fn what_was_not_asked_is_unknown() {
         assert!(matches!(finding.status, Status::Unknown { .. }), "{finding:?}");
     }
 }
+
+#[test]
+fn a_reading_that_is_refused_makes_nothing_worse() {
+    let host = host(PATCHED, "  tdx-guest\n").file("/proc/sys/kernel/osrelease", "6.8.0-1028-intel\n").file(
+        "/var/lib/dpkg/status",
+        "Package: qemu-system-x86\nStatus: hold ok installed\nVersion: 1:8.2.2+tdx1.1\n",
+    );
+    crate::checks::platform::tests::hide_one_after_the_other(&host, "qemu");
+}

@@ -145,6 +145,13 @@ pub(super) fn pccs(check: &CheckDef, facts: &HostFacts) -> Finding {
         .tcp_listeners
         .known()
         .map(|listeners| listeners.iter().any(|listener| listener.port == port));
+    // Without the client's file it is not known whether anybody asks this cache.
+    let active = unit.known().is_some_and(|unit| unit.is_active());
+    if url.is_none() && services.qcnl.unread().is_some() && !active && listens != Some(true) {
+        return check.unknown(format!(
+            "the cache does not run; whether the client asks it is not known: {QCNL_PATH} was not read"
+        ));
+    }
     let start = Fix::new("start the cache, and read its journal if it does not stay up")
         .command("systemctl enable --now pccs")
         .command("journalctl -u pccs -b");

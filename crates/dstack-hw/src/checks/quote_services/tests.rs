@@ -238,6 +238,7 @@ fn the_local_cache() {
         ),
     );
     assert_eq!(word(id, &stopped), "fail");
+    assert_eq!(word(id, &stopped.file_reading(QCNL_PATH, Err(Unread::NotPermitted))), "unknown");
     let absent = healthy().probe_stdout(Probe::Units, "Id=pccs.service\nLoadState=not-found\n");
     assert_eq!(word(id, &absent), "fail");
     let container = absent.file("/proc/net/tcp", tcp(&[("00000000", 8081)]));
@@ -291,4 +292,6 @@ fn the_daemon_and_the_key_provider() {
         " 0: 00000000000000000000000001000000:0D73 00000000000000000000000000000000:0000 0A 0\n",
     );
     assert_eq!(word(provider, &six), "pass");
+    let half = six.file_reading("/proc/net/tcp6", Err(Unread::NotPermitted));
+    assert_eq!(word(provider, &half), "unknown");
 }

@@ -51,10 +51,10 @@ pub(super) fn agent(check: &CheckDef, facts: &HostFacts) -> Finding {
             let complete =
                 registration.status.known().is_some_and(|status| status.complete && status.error == 0);
             match (other, &registration.agent) {
-                (Fact::Absent, _) | (_, Fact::Absent) if complete => check
+                (Fact::Absent, _) if complete => check
                     .pass()
                     .observed("the agent is not installed, and the platform is registered without it; a firmware update may need it again"),
-                (Fact::Absent, _) | (Fact::Unread(_), Fact::Absent) => check
+                (Fact::Absent, _) => check
                     .warn()
                     .observed("the registration agent is not installed")
                     .expected("sgx-ra-service, or another way of registering: the manifest sent to a cache or by the provider")

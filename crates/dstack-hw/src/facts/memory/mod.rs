@@ -131,10 +131,16 @@ fn hugepages(source: &dyn HostSource, nodes: &[u32]) -> Fact<Vec<Hugepages>> {
         for name in sizes.iter().take(8) {
             let size = name.strip_prefix("hugepages-").and_then(|rest| rest.strip_suffix("kB"));
             let Some(size) = size.and_then(|size| size.parse().ok()) else { continue };
-            let count =
-                |file: &str| source.text(&format!("{folder}/{name}/{file}")).ok()?.trim().parse::<u64>().ok();
-            if let (Some(reserved), Some(free)) = (count("nr_hugepages"), count("free_hugepages")) {
-                found.push(Hugepages { node, size, reserved, free });
+            let count = |file: &str| match source.text(&format!("{folder}/{name}/{file}")) {
+                Ok(text) => Ok(text.trim().parse::<u64>().ok()),
+                Err(crate::Unread::Absent) => Ok(None),
+                Err(why) => Err(why),
+            };
+            match (count("nr_hugepages"), count("free_hugepages")) {
+                (Ok(Some(reserved)), Ok(Some(free))) => found.push(Hugepages { node, size, reserved, free }),
+                (Ok(_), Ok(_)) => {}
+                // A node whose pages cannot be counted must not look like one without any.
+                (Err(why), _) | (_, Err(why)) => return Fact::Unread(why),
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::HostSource;
 use crate::knowledge::gpus::{self, Family};
-use crate::{Fact, Unread};
+use crate::{Fact, Reading, Unread};
 
 pub use resource::{Bar, parse_bars};
 
@@ -123,7 +123,8 @@ impl Pci {
     }
 }
 
-/// The devices of NVIDIA. Unread where a vendor cannot be read: a GPU may be behind it.
+/// The devices of NVIDIA. Unread where vendor, device or class of one cannot be read: a GPU may be behind it, and a
+/// count that is short would say that something is missing.
 fn devices(source: &dyn HostSource, addresses: &[String]) -> Fact<Vec<PciDevice>> {
     let mut found = Vec::new();
     for address in addresses.iter().filter(|address| is_address(address)).take(MAX_DEVICES) {
@@ -134,19 +135,26 @@ fn devices(source: &dyn HostSource, addresses: &[String]) -> Fact<Vec<PciDevice>
             Err(why) => return Fact::Unread(why),
         };
         if vendor == Some(u32::from(gpus::NVIDIA)) && found.len() < MAX_KEPT {
-            found.push(device(source, address));
+            match device(source, address) {
+                Ok(device) => found.push(device),
+                Err(why) => return Fact::Unread(why),
+            }
         }
     }
     Fact::Known(found)
 }
 
-fn device(source: &dyn HostSource, address: &str) -> PciDevice {
+fn device(source: &dyn HostSource, address: &str) -> Reading<PciDevice> {
     let text = |name: &str| source.text(&format!("{DEVICES}/{address}/{name}"));
-    let number = |name: &str| text(name).ok().as_deref().and_then(hexadecimal);
-    PciDevice {
+    let number = |name: &str| match text(name) {
+        Ok(text) => Ok(hexadecimal(&text).unwrap_or(0)),
+        Err(Unread::Absent) => Ok(0),
+        Err(why) => Err(why),
+    };
+    Ok(PciDevice {
         address: address.to_owned(),
-        device: number("device").and_then(|device| u16::try_from(device).ok()).unwrap_or(0),
-        class: number("class").unwrap_or(0),
+        device: u16::try_from(number("device")?).unwrap_or(0),
+        class: number("class")?,
         driver: link(source, &format!("{DEVICES}/{address}/driver")),
         iommu_group: link(source, &format!("{DEVICES}/{address}/iommu_group")).and_then(|name| {
             name.parse().map_or_else(|_| Fact::Unread(not_a_number("iommu_group")), Fact::Known)
@@ -155,7 +163,7 @@ fn device(source: &dyn HostSource, address: &str) -> PciDevice {
             text.trim().parse().map_or_else(|_| Fact::Unread(not_a_number("numa_node")), Fact::Known)
         }),
         bars: Fact::from(text("resource")).map(|text| parse_bars(&text)),
-    }
+    })
 }
 
 fn members(source: &dyn HostSource, group: u32) -> Fact<Vec<GroupMember>> {

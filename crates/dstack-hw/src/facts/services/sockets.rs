@@ -89,25 +89,23 @@ pub(super) fn vsock(output: &ProbeOutput) -> Fact<Vec<VsockListener>> {
 }
 
 pub(super) fn tcp(source: &dyn HostSource) -> Fact<Vec<TcpListener>> {
-    let four = source.text("/proc/net/tcp");
-    // A kernel without IPv6 has no second list.
-    let six = source.text("/proc/net/tcp6");
-    // Where one of the lists cannot be read, nobody knows who else listens.
-    for list in [&four, &six] {
-        if let Err(why) = list
-            && *why != Unread::Absent
-        {
-            return Fact::Unread(why.clone());
+    let mut listeners = Vec::new();
+    let mut there = false;
+    for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        match source.text(path) {
+            Ok(text) => {
+                there = true;
+                listeners.extend(parse_tcp_listeners(&text));
+            }
+            // A kernel without IPv6 has no second list.
+            Err(Unread::Absent) => {}
+            // Half a list would say of the other half's listeners that they are not there.
+            Err(why) => return Fact::Unread(why),
         }
     }
-    if four.is_err() && six.is_err() {
-        return Fact::Absent;
-    }
-    let mut listeners = parse_tcp_listeners(&four.unwrap_or_default());
-    listeners.extend(parse_tcp_listeners(&six.unwrap_or_default()));
     listeners.sort_unstable();
     listeners.dedup();
-    Fact::Known(listeners)
+    if there { Fact::Known(listeners) } else { Fact::Absent }
 }
 
 #[cfg(test)]
