@@ -245,7 +245,7 @@ const CASES: &[Case] = &[
         .link("/sys/bus/pci/devices/0000:31:00.0/iommu_group", "../../../../kernel/iommu_groups/40")),
     ("hw.gpu.numa-node", "warn", GPU, |h| h.file("/sys/bus/pci/devices/0000:1b:00.0/numa_node", "-1\n")),
     ("hw.gpu.bar", "fail", GPU, |h| h.file("/sys/bus/pci/devices/0000:1b:00.0/resource", "0x0000000000000000 0x0000000000000000 0x0000000000000000\n".repeat(13))),
-    ("hw.gpu.nvswitch", "warn", GPU, |h| h.link("/sys/bus/pci/devices/0000:07:00.0/driver", "../../../../bus/pci/drivers/nvidia")),
+    ("hw.gpu.nvswitch", "fail", GPU, |h| h.link("/sys/bus/pci/devices/0000:07:00.0/driver", "../../../../bus/pci/drivers/nvidia")),
     // SEV-SNP.
     ("hw.snp.cpu", "fail", AMD, |h| h.leaf(0x8000_001f, |leaf| leaf.eax &= !16).replace("/proc/cpuinfo", " sev_snp", "").log_without("SNP").file("/sys/module/kvm_amd/parameters/sev_snp", "N\n").vm_types(Ok(1))),
     ("hw.snp.svm", "fail", AMD, |h| h.register(0xc001_0114, 0x18).gone("/dev/kvm").gone("/sys/module/kvm_amd").log_without("kvm_amd").vm_types(Err(Unread::Absent)).replace("/proc/cpuinfo", " svm ", " ").log_line("[    9.000000] kvm_amd: SVM disabled (by BIOS) in MSR_VM_CR")),

@@ -18,14 +18,14 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.firmware.identity", "the maker and the version of the firmware are known")
             .layer("firmware")
-            .parents(&["hw.environment.bare-metal"]),
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"]),
         Barrier::Setting,
         boot::identity,
     ),
     HwCheck::new(
         CheckDef::new("hw.firmware.uefi", "the host was booted with UEFI")
             .layer("firmware")
-            .parents(&["hw.environment.bare-metal"]),
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"]),
         Barrier::Setting,
         boot::uefi,
     ),

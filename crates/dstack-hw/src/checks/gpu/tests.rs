@@ -122,5 +122,5 @@ fn the_mode_is_never_a_pass() {
 
 #[test]
 fn a_reading_that_is_refused_makes_nothing_worse() {
-    crate::checks::platform::tests::hide_one_after_the_other(&board(8, 4, Some("vfio-pci")), "gpu");
+    checks::platform::tests::hide_one_after_the_other(&board(8, 4, Some("vfio-pci")), "gpu");
 }

@@ -158,5 +158,5 @@ fn a_reading_that_is_refused_makes_nothing_worse() {
         "/var/lib/dpkg/status",
         "Package: qemu-system-x86\nStatus: hold ok installed\nVersion: 1:8.2.2+tdx1.1\n",
     );
-    crate::checks::platform::tests::hide_one_after_the_other(&host, "qemu");
+    checks::platform::tests::hide_one_after_the_other(&host, "qemu");
 }
