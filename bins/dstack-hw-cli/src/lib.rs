@@ -1,7 +1,7 @@
 //! `dstack-hw` says whether a host can run confidential VMs with dstack, and if not, exactly why.
 //!
-//! One file a command under `commands/`; what commands share is here: where readings come from ([`source`]), which
-//! profile is meant ([`profiles`]), and how errors of the library end ([`failure`]).
+//! One file a command under `commands/`; what commands share is here: where readings come from (`source.rs`), which
+//! profile is meant (`profiles.rs`), and how errors of the library end (`failure.rs`).
 
 mod commands;
 mod context;
@@ -11,9 +11,10 @@ mod profiles;
 mod source;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use cli_support::completions::{CompletionsArgs, ManArgs};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
-use commands::{capture, check, diff, explain, facts, list_checks, profile, shell, snapshot};
+use commands::{capture, check, diff, explain, facts, list_checks, profile, snapshot};
 use context::Context;
 
 /// Check whether this host can run confidential VMs with dstack, and if not, exactly why.
@@ -48,9 +49,9 @@ enum Command {
     #[command(visible_alias = "profiles")]
     Profile(profile::Profile),
     /// Print a completion script for a shell
-    Completions(shell::Completions),
+    Completions(CompletionsArgs),
     /// Write man pages
-    Man(shell::Man),
+    Man(ManArgs),
 }
 
 /// Runs a command to its end.
@@ -68,8 +69,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Diff(command) => command.run(&mut context),
         Command::ListChecks(command) => command.run(&mut context),
         Command::Profile(command) => command.run(&mut context),
-        Command::Completions(command) => command.run(&mut context, &Cli::command()),
-        Command::Man(command) => command.run(&mut context, &Cli::command()),
+        Command::Completions(command) => command.run(&Cli::command(), &mut context.out),
+        Command::Man(command) => command.run(&Cli::command(), &mut context.out),
     }
 }
 

@@ -17,11 +17,12 @@ pub mod vm_ref;
 mod waiting;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use cli_support::completions::{CompletionsArgs, ManArgs};
 use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
 
 use commands::{
     check, compose, config, deploy, doctor, env, gpus, hosts as hosts_command, images, info, init, lifecycle,
-    logs, ls, plan, rollback, shell, update, wait,
+    logs, ls, plan, rollback, update, wait,
 };
 use context::Context;
 
@@ -82,9 +83,9 @@ enum Command {
     /// Check whether hosts can be worked with, and whether the project could be deployed
     Doctor(doctor::Doctor),
     /// Print a completion script for a shell
-    Completions(shell::Completions),
+    Completions(CompletionsArgs),
     /// Write man pages
-    Man(shell::Man),
+    Man(ManArgs),
 }
 
 /// Runs a command to its end.
@@ -115,8 +116,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Compose(command) => context.block_on(command),
         Command::Config(command) => command.run(&mut context),
         Command::Doctor(command) => context.block_on(command),
-        Command::Completions(command) => command.run(&mut context, &Cli::command()),
-        Command::Man(command) => command.run(&mut context, &Cli::command()),
+        Command::Completions(command) => command.run(&Cli::command(), &mut context.out),
+        Command::Man(command) => command.run(&Cli::command(), &mut context.out),
     }
 }
 

@@ -70,6 +70,7 @@ fn checks(bencher: Bencher<'_, '_>, name: &str) {
 #[divan::bench(args = HOSTS)]
 fn record(bencher: Bencher<'_, '_>, name: &str) {
     let host = tree(name);
-    bencher
-        .bench(|| Capture::record(black_box(&host), CollectOptions::default(), MadeBy::new("bench", "0")).to_json());
+    bencher.bench(|| {
+        Capture::record(black_box(&host), CollectOptions::default(), MadeBy::new("bench", "0")).to_json()
+    });
 }

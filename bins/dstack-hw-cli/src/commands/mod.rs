@@ -7,5 +7,4 @@ pub(crate) mod explain;
 pub(crate) mod facts;
 pub(crate) mod list_checks;
 pub(crate) mod profile;
-pub(crate) mod shell;
 pub(crate) mod snapshot;

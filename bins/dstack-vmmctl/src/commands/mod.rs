@@ -16,6 +16,5 @@ pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod plan;
 pub(crate) mod rollback;
-pub(crate) mod shell;
 pub(crate) mod update;
 pub(crate) mod wait;

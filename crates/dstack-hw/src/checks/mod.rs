@@ -1,5 +1,7 @@
 //! The checks: pure functions from facts to findings, one file a layer.
 
+#[cfg(test)]
+mod asked;
 mod build;
 mod cpu;
 mod environment;

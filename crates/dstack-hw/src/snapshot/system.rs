@@ -241,17 +241,7 @@ mod tests {
 
     #[test]
     fn only_programs_of_root_are_run() {
-        let meta = |mode, uid| FileMeta {
-            kind: FileKind::File,
-            mode,
-            uid,
-            gid: 0,
-            owner: None,
-            group: None,
-            size: 1,
-            device: None,
-            target: None,
-        };
+        let meta = |mode, uid| FileMeta { uid, size: 1, ..FileMeta::new(FileKind::File, mode) };
         let mut only = spec();
         only.programs = vec!["/usr/bin/a".to_owned(), "/usr/bin/b".to_owned(), "/usr/bin/c".to_owned()];
         let version = |path: &str| Probe::ProgramVersion { path: path.to_owned() };

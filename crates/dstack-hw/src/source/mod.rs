@@ -151,6 +151,34 @@ pub struct FileMeta {
     pub target: Option<String>,
 }
 
+impl FileMeta {
+    /// What a path of root's is with this kind and these permission bits: empty, no device, no link.
+    ///
+    /// ```
+    /// use dstack_hw::source::{FileKind, FileMeta};
+    ///
+    /// assert_eq!(FileMeta::new(FileKind::File, 0o600).mode, 0o600);
+    /// ```
+    pub fn new(kind: FileKind, mode: u32) -> Self {
+        Self {
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            owner: Some("root".to_owned()),
+            group: Some("root".to_owned()),
+            size: 0,
+            device: None,
+            target: None,
+        }
+    }
+
+    /// What a symbolic link to this target is.
+    pub fn link(target: impl Into<String>) -> Self {
+        Self { target: Some(target.into()), ..Self::new(FileKind::Link, 0o777) }
+    }
+}
+
 /// The kinds of paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -135,21 +135,22 @@ impl Readings {
         self
     }
 
+    /// Adds a symbolic link.
+    #[must_use]
+    pub fn link(self, path: impl Into<String>, target: impl Into<String>) -> Self {
+        self.meta(path, FileMeta::link(target))
+    }
+
     /// Adds a character device of root's with this mode.
     #[must_use]
     pub fn device(self, path: impl Into<String>, mode: u32, group: &str) -> Self {
         self.meta(
             path,
             FileMeta {
-                kind: FileKind::CharacterDevice,
-                mode,
-                uid: 0,
                 gid: if group == "root" { 0 } else { 100 },
-                owner: Some("root".to_owned()),
                 group: Some(group.to_owned()),
-                size: 0,
                 device: Some((10, 0)),
-                target: None,
+                ..FileMeta::new(FileKind::CharacterDevice, mode)
             },
         )
     }
@@ -269,17 +270,7 @@ impl HostSource for Readings {
         if let Some(meta) = self.stats.get(path) {
             return meta.clone();
         }
-        let plain = |kind, mode, size| FileMeta {
-            kind,
-            mode,
-            uid: 0,
-            gid: 0,
-            owner: Some("root".to_owned()),
-            group: Some("root".to_owned()),
-            size,
-            device: None,
-            target: None,
-        };
+        let plain = |kind, mode, size| FileMeta { size, ..FileMeta::new(kind, mode) };
         match self.files.get(path) {
             Some(Ok(content)) => return Ok(plain(FileKind::File, 0o644, content.len() as u64)),
             // It is there, or nobody would have been refused.

@@ -15,7 +15,9 @@ fn another_schema_is_named() {
     for found in ["dstack-hw/capture/v2", "dstack-hw/snapshot/v1", ""] {
         let text = format!(r#"{{"schema": "{found}", "readings": {{"of another form": [[]]}}}}"#);
         match Capture::from_json(&text) {
-            Err(Error::Schema { found: said, supported, .. }) => assert_eq!((said.as_str(), supported), (found, SCHEMA)),
+            Err(Error::Schema { found: said, supported, .. }) => {
+                assert_eq!((said.as_str(), supported), (found, SCHEMA));
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -145,13 +147,18 @@ fn a_tree_is_not_left() {
     symlink(outside.path(), root.join("sys/bus/pci/devices")).unwrap();
     symlink("cpuinfo", root.join("proc/cpuinfo")).unwrap();
     let host = TreeHost::open(tree.path()).unwrap();
-    for path in ["/proc/cmdline", "/etc/os-release", "/proc/cpuinfo", "/../secret", "/etc/../../../../etc/hostname"] {
+    for path in
+        ["/proc/cmdline", "/etc/os-release", "/proc/cpuinfo", "/../secret", "/etc/../../../../etc/hostname"]
+    {
         if let Ok(text) = host.text(path) {
             panic!("{path} was read: {text}");
         }
     }
     assert!(host.list("/sys/bus/pci/devices").is_err());
-    assert!(host.list("/..").is_ok_and(|names| !names.contains(&"readings.json".to_owned())) || host.list("/..").is_err());
+    assert!(
+        host.list("/..").is_ok_and(|names| !names.contains(&"readings.json".to_owned()))
+            || host.list("/..").is_err()
+    );
     let shown = format!("{:?}", facts(&host));
     assert!(!shown.contains("outside"), "{shown}");
 
@@ -164,7 +171,9 @@ fn a_tree_is_not_left() {
 
 #[test]
 fn a_path_in_a_capture_is_only_a_name() {
-    let text = with_readings(r#"{"files": {"/proc/../etc/hostname": {"text": "a"}, "../../etc/shadow": {"text": "b"}}}"#);
+    let text = with_readings(
+        r#"{"files": {"/proc/../etc/hostname": {"text": "a"}, "../../etc/shadow": {"text": "b"}}}"#,
+    );
     let capture = Capture::from_json(&text).unwrap();
     for path in ["/etc/hostname", "/etc/shadow", "/etc/passwd", "/proc/cpuinfo"] {
         assert!(capture.readings().read(path).is_err(), "{path}");

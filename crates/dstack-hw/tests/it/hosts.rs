@@ -116,6 +116,12 @@ fn the_three_answers_are_told_apart() {
     assert!(matches!(of("socket-mismatch", "tdx-host"), Readiness::NotEnabledYet { layer: "firmware", .. }));
     assert!(matches!(of("vm", "tdx-host"), Readiness::NotThisPlace { check: "hw.environment.bare-metal" }));
     assert!(matches!(of("td-guest", "tdx-host"), Readiness::NotThisPlace { .. }));
-    assert!(matches!(of("container", "tdx-host"), Readiness::NotThisPlace { check: "hw.environment.container" }));
-    assert!(matches!(of("healthy-2404-intel", "tdx-guest"), Readiness::NotThisPlace { check: "hw.guest.inside" }));
+    assert!(matches!(
+        of("container", "tdx-host"),
+        Readiness::NotThisPlace { check: "hw.environment.container" }
+    ));
+    assert!(matches!(
+        of("healthy-2404-intel", "tdx-guest"),
+        Readiness::NotThisPlace { check: "hw.guest.inside" }
+    ));
 }

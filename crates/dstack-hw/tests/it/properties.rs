@@ -16,14 +16,20 @@ use crate::support::{
 
 /// Every source there is: recordings and hosts, by name.
 fn sources() -> BTreeMap<String, Box<dyn HostSource>> {
-    let recorded = recorded().into_iter().map(|(name, readings)| (name, Box::new(readings) as Box<dyn HostSource>));
-    let hosts = HOSTS.iter().map(|(name, _)| ((*name).to_owned(), Box::new(host(name)) as Box<dyn HostSource>));
+    let recorded =
+        recorded().into_iter().map(|(name, readings)| (name, Box::new(readings) as Box<dyn HostSource>));
+    let hosts =
+        HOSTS.iter().map(|(name, _)| ((*name).to_owned(), Box::new(host(name)) as Box<dyn HostSource>));
     recorded.chain(hosts).collect()
 }
 
 /// The hosts' captures, made once: mutated fixtures start from them.
 static CAPTURES: LazyLock<Vec<Readings>> = LazyLock::new(|| {
-    HOSTS.iter().map(|(name, _)| record(&host(name)).into_readings()).chain(recorded().into_values()).collect()
+    HOSTS
+        .iter()
+        .map(|(name, _)| record(&host(name)).into_readings())
+        .chain(recorded().into_values())
+        .collect()
 });
 
 #[test]
@@ -126,7 +132,11 @@ fn the_catalogue_is_sound() {
         assert!(ids.insert(check.def.id), "{} is there twice", check.def.id);
         assert!(check.def.id.starts_with(&format!("hw.{}.", check.def.layer)), "{}", check.def.id);
         for parent in check.def.parents {
-            assert!(ids.contains(parent), "{} stands on {parent}, which comes later or is not there", check.def.id);
+            assert!(
+                ids.contains(parent),
+                "{} stands on {parent}, which comes later or is not there",
+                check.def.id
+            );
         }
     }
     assert!(ids.len() >= 70, "{} checks", ids.len());

@@ -360,11 +360,14 @@ pub(crate) enum Question {
     Probe(Probe),
 }
 
+/// Why a question is not answered; `None` lets it pass.
+type Refuse<'a> = dyn Fn(&Question) -> Option<Unread> + Sync + 'a;
+
 /// A source that keeps what it is asked, and may refuse to answer.
 pub(crate) struct Spy<'a> {
     base: &'a dyn HostSource,
     asked: Mutex<BTreeSet<Question>>,
-    refuse: Box<dyn Fn(&Question) -> Option<Unread> + Sync + 'a>,
+    refuse: Box<Refuse<'a>>,
 }
 
 impl<'a> Spy<'a> {

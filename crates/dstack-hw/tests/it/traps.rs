@@ -72,7 +72,11 @@ fn trap_2_the_flag_does_not_say_that_tdx_can_be_used() {
         assessment.readiness,
         Readiness::NotEnabledYet { layer: "tdx-module", check: "hw.tdx-module.initialized" }
     );
-    assert_eq!(ask(&broken, "hw.kernel.tdx-flag").status, Status::Pass, "the flag is there and says what it says");
+    assert_eq!(
+        ask(&broken, "hw.kernel.tdx-flag").status,
+        Status::Pass,
+        "the flag is there and says what it says"
+    );
 }
 
 #[test]
@@ -167,7 +171,9 @@ fn trap_7_not_enabled_by_bios_contains_enabled_by_bios() {
     assert!(log(&off).contains("enabled by BIOS"), "the naive test is content");
     let finding = ask(&off, "hw.firmware.tme");
     assert_eq!(finding.status, Status::Fail);
-    assert!(finding.evidence.iter().any(|evidence| evidence.excerpt.contains("x86/tme: not enabled by BIOS")));
+    assert!(
+        finding.evidence.iter().any(|evidence| evidence.excerpt.contains("x86/tme: not enabled by BIOS"))
+    );
     // The same words mean something else in an older kernel's log.
     let seam = recording("F-21b");
     assert!(log(&seam).contains("BIOS enabled"));
@@ -180,7 +186,10 @@ fn trap_8_forty_six_bits_mean_two_things() {
     let naive_blames_the_limit =
         |source: &dyn HostSource| source.text("/proc/cpuinfo").unwrap().contains("46 bits physical");
     let (off, on) = (recording("F-11"), recording("F-12"));
-    assert!(naive_blames_the_limit(&off) && naive_blames_the_limit(&on), "the naive test cannot tell them apart");
+    assert!(
+        naive_blames_the_limit(&off) && naive_blames_the_limit(&on),
+        "the naive test cannot tell them apart"
+    );
     assert_eq!(ask(&on, "hw.cpu.physical-address-bits").status, Status::Pass);
     assert_ne!(ask(&off, "hw.cpu.physical-address-bits").status, Status::Pass);
     // With what CPUID says it is no question: 52 bits, of which encryption takes six.
@@ -217,7 +226,8 @@ fn trap_9_the_letters_tdx_stand_in_other_places() {
     let pasted = Pasted::new().kernel_log(talk).into_readings();
     let read = KernelLog::parse(&pasted.kernel_log().unwrap());
     assert_eq!(read.with_prefix("virt/tdx: ").count() + read.with_prefix("tdx: ").count(), 0);
-    for id in ["hw.firmware.tdx-keys", "hw.tdx-module.loaded", "hw.tdx-module.initialized", "hw.guest.inside"] {
+    for id in ["hw.firmware.tdx-keys", "hw.tdx-module.loaded", "hw.tdx-module.initialized", "hw.guest.inside"]
+    {
         assert_ne!(ask(&pasted, id).status, Status::Pass, "{id}");
     }
     // And a guest says tdx too.

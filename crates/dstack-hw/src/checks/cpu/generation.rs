@@ -2,7 +2,7 @@
 
 use dstack_check::{CheckDef, Finding, Fix};
 
-use super::ground::{implied, implied_by, neither, register_source, said};
+use super::ground::{implied, implied_by, neither, of_another_maker, register_source, said};
 use super::identity::Identity;
 use crate::HostFacts;
 use crate::facts::cpu::Vendor;
@@ -20,19 +20,8 @@ pub(super) fn tdx_generation(check: &CheckDef, facts: &HostFacts) -> Finding {
     let identity = Identity::of(facts);
     let expected =
         "a server CPU of Intel's Emerald Rapids or Xeon 6 generations, or a Sapphire Rapids part with TDX";
-    if let Some(vendor) = identity.vendor.as_ref().filter(|vendor| **vendor != Vendor::Intel) {
-        let fix = if *vendor == Vendor::Amd {
-            Fix::new("check this host as an SEV-SNP host: its CPU is AMD's")
-                .command("dstack-hw check --profile snp-host")
-        } else {
-            Fix::new("use a server with a CPU that can do TDX or SEV-SNP")
-        };
-        return check
-            .fail()
-            .observed(identity.shown())
-            .expected(expected)
-            .evidence(identity.source, identity.shown())
-            .fix(fix);
+    if let Some(finding) = of_another_maker(check, &identity, &Vendor::Intel, expected) {
+        return finding;
     }
     // TDX that works on this CPU says more than any table.
     if let Some(proof) = facts.tdx_proven(TdxStage::PlatformAccepted) {

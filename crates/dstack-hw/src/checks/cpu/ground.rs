@@ -1,6 +1,6 @@
 //! What many checks stand on: whose CPU it is, what the log says, what is proven from further up.
 
-use dstack_check::{CheckDef, Finding, Status};
+use dstack_check::{CheckDef, Finding, Fix, Status};
 
 use super::identity::Identity;
 use crate::facts::cpu::Vendor;
@@ -12,6 +12,25 @@ use crate::{Fact, HostFacts};
 pub(in crate::checks) fn unless_intel(check: &CheckDef, facts: &HostFacts) -> Option<Finding> {
     let vendor = Identity::of(facts).vendor.filter(|vendor| *vendor != Vendor::Intel)?;
     Some(not_for(check, &vendor, &Vendor::Intel))
+}
+
+/// The failure of a check that asks for a CPU of another maker: the host may be fine for another profile.
+pub(in crate::checks) fn of_another_maker(
+    check: &CheckDef,
+    identity: &Identity,
+    wanted: &Vendor,
+    expected: &'static str,
+) -> Option<Finding> {
+    let vendor = identity.vendor.as_ref().filter(|vendor| *vendor != wanted)?;
+    let fix = match vendor {
+        Vendor::Amd => Fix::new("check this host as an SEV-SNP host: its CPU is AMD's")
+            .command("dstack-hw check --profile snp-host"),
+        Vendor::Intel => Fix::new("check this host as a TDX host: its CPU is Intel's")
+            .command("dstack-hw check --profile tdx-host"),
+        Vendor::Other(_) => Fix::new("use a server with a CPU that can do TDX or SEV-SNP"),
+    };
+    let finding = check.fail().observed(identity.shown()).expected(expected);
+    Some(finding.evidence(identity.source, identity.shown()).fix(fix))
 }
 
 fn not_for(check: &CheckDef, vendor: &Vendor, wanted: &Vendor) -> Finding {

@@ -14,8 +14,8 @@ use dstack_check::CheckDef;
 use super::{Barrier, HwCheck};
 
 pub(super) use ground::{
-    implied_by, log_is_silent, neither, on_amd, on_intel, register_is_silent, register_source, said,
-    said_where, unless_intel,
+    implied_by, log_is_silent, neither, of_another_maker, on_amd, on_intel, register_is_silent,
+    register_source, said, said_where, unless_intel,
 };
 pub(super) use identity::Identity;
 

@@ -4,9 +4,7 @@ use dstack_check::Status;
 
 use super::*;
 use crate::CollectOptions;
-use crate::source::{
-    CpuidRegisters, FileKind, FileMeta, HostSource, LogOrigin, Pasted, RawKernelLog, Readings,
-};
+use crate::source::{CpuidRegisters, HostSource, LogOrigin, Pasted, RawKernelLog, Readings};
 
 fn facts(host: &dyn HostSource) -> HostFacts {
     HostFacts::collect(host, CollectOptions::quick())
@@ -106,26 +104,12 @@ fn architectures() {
 #[test]
 fn containers() {
     let of = |host: &dyn HostSource| line(host, "hw.environment.container");
-    let link = |host: Readings, path: &str, target: &str| {
-        let meta = FileMeta {
-            kind: FileKind::Link,
-            mode: 0o777,
-            uid: 0,
-            gid: 0,
-            owner: None,
-            group: None,
-            size: 0,
-            device: None,
-            target: Some(target.to_owned()),
-        };
-        host.meta(path, meta)
-    };
     let empty = Readings::empty_host;
     let lines = [
         of(&empty()),
         of(&empty().file("/.dockerenv", "")),
-        of(&link(empty().file("/.dockerenv", ""), "/proc/self/ns/pid", "pid:[4026531836]")),
-        of(&link(empty(), "/proc/self/ns/pid", "pid:[4026532000]")),
+        of(&empty().file("/.dockerenv", "").link("/proc/self/ns/pid", "pid:[4026531836]")),
+        of(&empty().link("/proc/self/ns/pid", "pid:[4026532000]")),
         of(&empty().file("/run/systemd/container", "systemd-nspawn\n")),
         of(&Pasted::new().cpuinfo("flags : lm\n").into_readings()),
     ];

@@ -1,8 +1,9 @@
 use dstack_check::{Finding, Status};
 
+use crate::checks::asked::asked;
 use crate::facts::pci::tests::add;
 use crate::source::Readings;
-use crate::{CollectOptions, HostFacts, checks};
+use crate::{CollectOptions, checks};
 
 const SWITCH: (u16, u16) = (0x10de, 0x22a3);
 
@@ -19,15 +20,7 @@ fn board(gpus: u32, switches: u32, switch_driver: Option<&str>) -> Readings {
 }
 
 fn find(host: &Readings, id: &str) -> Finding {
-    let facts = HostFacts::collect(host, CollectOptions::quick());
-    let finding = checks::get(&format!("hw.gpu.{id}")).unwrap().run(&facts);
-    if matches!(finding.status, Status::Fail | Status::Warn) {
-        assert!(
-            finding.fix.is_some() && finding.expected.is_some() && !finding.evidence.is_empty(),
-            "{finding:?}"
-        );
-    }
-    finding
+    asked(&format!("hw.gpu.{id}"), host, CollectOptions::quick())
 }
 
 fn word(host: &Readings, id: &str) -> &'static str {

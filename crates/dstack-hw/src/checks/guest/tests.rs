@@ -29,18 +29,7 @@ fn log(text: &str) -> RawKernelLog {
 }
 
 fn socket(host: Readings, path: &str, kind: FileKind) -> Readings {
-    let meta = FileMeta {
-        kind,
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        owner: None,
-        group: None,
-        size: 0,
-        device: None,
-        target: None,
-    };
-    host.meta(path, meta)
+    host.meta(path, FileMeta::new(kind, 0o755))
 }
 
 fn td() -> Readings {

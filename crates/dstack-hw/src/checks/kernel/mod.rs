@@ -18,7 +18,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.kernel.os-release", "the distribution is one that is known to work")
             .layer("kernel")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .why("how TDX comes to a host depends on the distribution"),
         Barrier::Setting,
         version::os_release,
@@ -66,7 +66,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.kernel.command-line-pending", "the running command line is the configured one")
             .layer("kernel")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .why("a setting that was made counts from the next start on"),
         Barrier::Setting,
         command_line::pending,
@@ -74,7 +74,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.kernel.log", "the kernel log reaches back to the boot")
             .layer("kernel")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .needs("root, or the group adm or systemd-journal")
             .why("most of what the kernel says of TDX is said in the first minute"),
         Barrier::Setting,

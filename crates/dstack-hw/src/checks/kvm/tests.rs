@@ -79,17 +79,7 @@ fn who_can_open_the_device() {
     let finding = run(id, refused);
     assert_eq!(finding.status, Status::Warn);
     assert!(finding.fix.unwrap().commands[0].contains("usermod -aG kvm"));
-    let file = FileMeta {
-        kind: FileKind::File,
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        owner: None,
-        group: None,
-        size: 0,
-        device: None,
-        target: None,
-    };
+    let file = FileMeta::new(FileKind::File, 0o644);
     assert_eq!(word(id, intel().meta("/dev/kvm", file)), "fail");
     let old = KvmCapabilities { api_version: 11, vm_types: 0 };
     assert_eq!(word(id, intel().device("/dev/kvm", 0o660, "kvm").kvm_capabilities(old)), "fail");

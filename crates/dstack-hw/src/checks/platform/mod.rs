@@ -18,7 +18,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.platform.memory-size", "there is memory for CVMs")
             .layer("platform")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .why("The memory of a CVM cannot be swapped out: what CVMs are given has to be there."),
         Barrier::Setting,
         memory::size,
@@ -75,7 +75,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.platform.vsock", "the host end of vsock is there")
             .layer("platform")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .why("Every CVM talks to its host over vsock: to the VMM's host API, and to the quote service."),
         Barrier::Setting,
         io::vsock,
@@ -83,7 +83,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.platform.hugepages", "hugepages are reserved, where they are wanted")
             .layer("platform")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .why("A CVM deployed with hugepages starts only where its node has enough of them."),
         Barrier::Setting,
         memory::hugepages,
@@ -115,7 +115,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.platform.disk-space", "there is disk space for images and CVMs")
             .layer("platform")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .why("Guest images, the disks of CVMs and container images add up; a full disk stops them all."),
         Barrier::Setting,
         io::disk_space,
@@ -123,7 +123,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.platform.time-sync", "the clock is synchronised")
             .layer("platform")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .why("Certificates and attestation collateral are valid from and until; a clock that is off makes good ones look bad."),
         Barrier::Setting,
         io::time_sync,

@@ -1,5 +1,6 @@
 use dstack_check::{Finding, Status};
 
+use crate::checks::asked::asked;
 use crate::source::{DiskSpace, LogOrigin, Probe, RawKernelLog, Readings};
 use crate::{CollectOptions, HostFacts, Unread, checks};
 
@@ -58,14 +59,7 @@ fn absent(host: Readings, path: &str) -> Readings {
 }
 
 fn find(host: &Readings, id: &str) -> Finding {
-    let facts = HostFacts::collect(host, CollectOptions::quick());
-    let finding = checks::get(&format!("hw.platform.{id}")).unwrap().run(&facts);
-    if matches!(finding.status, Status::Fail | Status::Warn) {
-        assert!(
-            finding.fix.is_some() && finding.expected.is_some() && !finding.evidence.is_empty(),
-            "{finding:?}"
-        );
-    }
+    let finding = asked(&format!("hw.platform.{id}"), host, CollectOptions::quick());
     if !matches!(finding.status, Status::Unknown { .. }) {
         assert!(finding.observed.is_some(), "{finding:?}");
     }

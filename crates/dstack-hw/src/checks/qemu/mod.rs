@@ -17,7 +17,7 @@ pub(super) const CHECKS: &[HwCheck] = &[
     HwCheck::new(
         CheckDef::new("hw.qemu.present", "QEMU is installed where dstack looks for it")
             .layer("qemu")
-            .parents(&["hw.environment.container"])
+            .parents(&["hw.environment.bare-metal", "hw.environment.container"])
             .why("dstack's VMM starts every CVM with qemu-system-x86_64."),
         Barrier::Setting,
         present,

@@ -1,5 +1,6 @@
 use dstack_check::{Finding, Status};
 
+use crate::checks::asked::asked;
 use crate::source::{KvmCapabilities, Probe, ProbeOutput, Readings};
 use crate::{CollectOptions, HostFacts, Unread, checks};
 
@@ -18,11 +19,7 @@ fn host(version: &str, objects: &str) -> Readings {
 }
 
 fn find(host: &Readings, id: &str) -> Finding {
-    let facts = HostFacts::collect(host, CollectOptions::default());
-    let finding = checks::get(id).unwrap().run(&facts);
-    if matches!(finding.status, Status::Fail | Status::Warn) {
-        assert!(finding.fix.is_some() && finding.expected.is_some(), "{finding:?}");
-    }
+    let finding = asked(id, host, CollectOptions::default());
     if !matches!(finding.status, Status::Unknown { .. }) {
         assert!(finding.observed.is_some(), "{finding:?}");
     }

@@ -4,7 +4,7 @@ use dstack_check::{CheckDef, Finding, Fix};
 
 use super::proof;
 use crate::HostFacts;
-use crate::checks::cpu::{Identity, neither, register_source, said_where};
+use crate::checks::cpu::{Identity, neither, of_another_maker, register_source, said_where};
 use crate::facts::cpu::Vendor;
 use crate::facts::msr::Register;
 use crate::knowledge::bios_menus::{Setting, fix_for};
@@ -16,19 +16,8 @@ const LEAF: &str = "CPUID leaf 0x8000001f, EAX";
 pub(super) fn cpu(check: &CheckDef, facts: &HostFacts) -> Finding {
     let identity = Identity::of(facts);
     let expected = "an AMD EPYC of the third generation (Milan) or newer, with SEV-SNP";
-    if let Some(vendor) = identity.vendor.as_ref().filter(|vendor| **vendor != Vendor::Amd) {
-        let fix = if *vendor == Vendor::Intel {
-            Fix::new("check this host as a TDX host: its CPU is Intel's")
-                .command("dstack-hw check --profile tdx-host")
-        } else {
-            Fix::new("use a server with a CPU that can do SEV-SNP or TDX")
-        };
-        return check
-            .fail()
-            .observed(identity.shown())
-            .expected(expected)
-            .evidence(identity.source, identity.shown())
-            .fix(fix);
+    if let Some(finding) = of_another_maker(check, &identity, &Vendor::Amd, expected) {
+        return finding;
     }
     let another =
         || Fix::new("use a server with an EPYC 7003 or newer: no setting brings SEV-SNP to this CPU");

@@ -161,24 +161,7 @@ fn container_group(text: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{FileKind, Readings};
-
-    fn link(host: Readings, path: &str, target: &str) -> Readings {
-        host.meta(
-            path,
-            FileMeta {
-                kind: FileKind::Link,
-                mode: 0o777,
-                uid: 0,
-                gid: 0,
-                owner: None,
-                group: None,
-                size: 0,
-                device: None,
-                target: Some(target.to_owned()),
-            },
-        )
-    }
+    use crate::source::Readings;
 
     fn judge(host: &Readings) -> Result<Container, Unread> {
         ContainerSigns::collect(host).judge()
@@ -218,18 +201,18 @@ mod tests {
     #[test]
     fn a_mark_in_the_namespaces_of_the_host_is_left_over() {
         let marked = Readings::empty_host().file("/.dockerenv", "");
-        let host = link(marked.clone(), "/proc/self/ns/pid", HOST_PID_NAMESPACE);
+        let host = marked.clone().link("/proc/self/ns/pid", HOST_PID_NAMESPACE);
         assert_eq!(judge(&host), Ok(Container::Leftover { path: "/.dockerenv".to_owned() }));
         // `docker run --pid=host` keeps its own control groups.
-        let host = link(host, "/proc/self/ns/cgroup", "cgroup:[4026532281]");
+        let host = host.link("/proc/self/ns/cgroup", "cgroup:[4026532281]");
         assert_eq!(manager(&host), "Docker");
-        let contained = link(marked, "/proc/self/ns/pid", "pid:[4026532279]");
+        let contained = marked.link("/proc/self/ns/pid", "pid:[4026532279]");
         assert_eq!(manager(&contained), "Docker");
     }
 
     #[test]
     fn own_processes_alone_are_no_proof() {
-        let host = link(Readings::empty_host(), "/proc/self/ns/pid", "pid:[4026532279]");
+        let host = Readings::empty_host().link("/proc/self/ns/pid", "pid:[4026532279]");
         assert_eq!(judge(&host), Ok(Container::OwnProcesses));
     }
 

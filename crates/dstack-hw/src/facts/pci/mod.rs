@@ -211,7 +211,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::source::{FileKind, FileMeta, Readings};
+    use crate::source::{FileMeta, Readings};
 
     /// Adds a PCI device to a host.
     pub(crate) fn add(
@@ -222,17 +222,6 @@ pub(crate) mod tests {
         driver: Option<&str>,
         group: Option<u32>,
     ) -> Readings {
-        let link = |target: String| FileMeta {
-            kind: FileKind::Link,
-            mode: 0o777,
-            uid: 0,
-            gid: 0,
-            owner: None,
-            group: None,
-            size: 0,
-            device: None,
-            target: Some(target),
-        };
         let base = format!("{DEVICES}/{address}");
         let bar = "0x0000226042000000 0x0000226042ffffff 0x000000000014220c\n";
         let mut host = host
@@ -242,12 +231,18 @@ pub(crate) mod tests {
             .file(format!("{base}/numa_node"), "1\n")
             .file(format!("{base}/resource"), bar);
         if let Some(driver) = driver {
-            host = host.meta(format!("{base}/driver"), link(format!("../../../../bus/pci/drivers/{driver}")));
+            host = host.meta(
+                format!("{base}/driver"),
+                FileMeta::link(format!("../../../../bus/pci/drivers/{driver}")),
+            );
         }
         if let Some(group) = group {
             host = host
-                .meta(format!("{base}/iommu_group"), link(format!("../../../../kernel/iommu_groups/{group}")))
-                .meta(format!("/sys/kernel/iommu_groups/{group}/devices/{address}"), link("../x".to_owned()));
+                .meta(
+                    format!("{base}/iommu_group"),
+                    FileMeta::link(format!("../../../../kernel/iommu_groups/{group}")),
+                )
+                .meta(format!("/sys/kernel/iommu_groups/{group}/devices/{address}"), FileMeta::link("../x"));
         }
         host
     }
