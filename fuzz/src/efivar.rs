@@ -5,7 +5,10 @@ use dstack_hw::facts::registration::{EfiVariable, RegistrationConfiguration, Reg
 
 /// Takes any bytes for the file of a variable.
 pub fn run(data: &[u8]) {
-    assert_eq!(efi_variable(data), EfiVariable::parse(data).map(|variable| (variable.attributes, variable.data)));
+    assert_eq!(
+        efi_variable(data),
+        EfiVariable::parse(data).map(|variable| (variable.attributes, variable.data))
+    );
     assert_eq!(efi_variable(data).is_some(), data.len() >= 4);
     if efi_switch(data).is_some() {
         assert_eq!(data.len(), 5);
