@@ -278,10 +278,13 @@ impl HostSource for Readings {
             Some(Err(why)) => return Err(why.clone()),
             None => {}
         }
-        if self.list(path).is_ok() {
-            return Ok(plain(FileKind::Folder, 0o755, 0));
+        match self.folders.get(path) {
+            // As with a file: who is refused the names knows that there is a folder.
+            Some(Err(Unread::NotPermitted)) => Ok(plain(FileKind::Folder, 0o700, 0)),
+            Some(Err(why)) => Err(why.clone()),
+            _ if self.list(path).is_ok() => Ok(plain(FileKind::Folder, 0o755, 0)),
+            _ => self.unlisted(),
         }
-        self.unlisted()
     }
 
     fn kernel_log(&self) -> Reading<RawKernelLog> {
@@ -298,5 +301,19 @@ impl HostSource for Readings {
 
     fn probe(&self, probe: &Probe) -> Reading<ProbeOutput> {
         self.probes.get(probe).cloned().unwrap_or_else(|| self.unlisted())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_that_something_is_there() {
+        let mut host = Readings::empty_host().file_reading("/etc/shadow", Err(Unread::NotPermitted));
+        host.folders.insert("/root".to_owned(), Err(Unread::NotPermitted));
+        assert_eq!(host.stat("/etc/shadow").unwrap().kind, FileKind::File);
+        assert_eq!(host.stat("/root").unwrap().kind, FileKind::Folder);
+        assert_eq!(host.stat("/nowhere"), Err(Unread::Absent));
     }
 }

@@ -1,6 +1,7 @@
 //! Messages of the kernel, QEMU and the quote services, by their parts.
 
 use super::{Entry, Family};
+use crate::knowledge::tdx_modules::Cause;
 
 const fn errno(code: u64, name: &'static str, meaning: &'static str) -> Entry {
     Entry::new(Family::KernelErrno, Some(code), name, meaning).check("hw.tdx-module.initialized")
@@ -31,6 +32,18 @@ const fn kernel(name: &'static str, fragments: &'static [&'static str], meaning:
     Entry::new(Family::Kernel, None, name, meaning).seen_as(fragments)
 }
 
+/// A message about bringing TDX up: what it means and what to do is known in one place.
+const fn bring_up(
+    name: &'static str,
+    fragments: &'static [&'static str],
+    cause: Cause,
+    check: &'static str,
+) -> Entry {
+    let known = cause.known();
+    let entry = kernel(name, fragments, known.meaning).fix(known.remedy.in_short()).check(check);
+    if cause.is_follow_on() { entry.follow_on() } else { entry }
+}
+
 const KEYS: &str = "hw.firmware.tdx-keys";
 const LOADED: &str = "hw.tdx-module.loaded";
 const INITIALIZED: &str = "hw.tdx-module.initialized";
@@ -50,16 +63,9 @@ pub(super) const KERNEL: &[Entry] = &[
         .check("hw.firmware.packages-agree"),
     kernel("tdx-key-range", &["tdx: bios enabled: private keyid range ["], "the firmware gave TDX key ids: the first half of the way. It says nothing of the module")
         .check(KEYS),
-    kernel("tdx-few-keys", &["initialization failed: too few private keyids"], "the firmware gave TDX one key id; the module needs it for itself")
-        .fix("raise the key split in the firmware")
-        .check(KEYS),
-    kernel("tdx-hibernation", &["initialization failed: hibernation support is enabled"], "TDX is not brought up because the system could hibernate")
-        .fix("add `nohibernate` to the kernel command line and reboot")
-        .check("hw.kernel.nohibernate"),
-    kernel("tdx-module-not-loaded", &["tdx: module not loaded"], "the firmware gave keys, but loaded no TDX module")
-        .cause("the SEAM loader is off, or the firmware has no module in it")
-        .fix("turn the SEAM loader on; update the firmware; or put module and signature file into the boot partition's EFI/TDX folder")
-        .check(LOADED),
+    bring_up("tdx-few-keys", &["initialization failed: too few private keyids"], Cause::TooFewKeyIds, KEYS),
+    bring_up("tdx-hibernation", &["initialization failed: hibernation support is enabled"], Cause::Hibernation, "hw.kernel.nohibernate"),
+    bring_up("tdx-module-not-loaded", &["tdx: module not loaded"], Cause::ModuleNotLoaded, LOADED),
     kernel("tdx-module-failed", &["tdx: module initialization failed"], "the TDX module did not come up; the lines before it say why")
         .check(INITIALIZED)
         .follow_on(),
@@ -67,54 +73,33 @@ pub(super) const KERNEL: &[Entry] = &[
         .check(INITIALIZED),
     kernel("tdx-module-up", &["tdx: module initialized"], "the TDX module is up").check(INITIALIZED),
     kernel("tdx-module-up-docs", &["tdx-module initialized"], "the TDX module is up").check(INITIALIZED),
-    kernel("tdmr-reserved-areas", &["initialization failed: tdmr [", "reserved areas exhausted"], "the memory map has more holes than the module can note in one range")
-        .cause("a kernel with a fault in how it cuts memory into ranges, or an unusual memory map")
-        .fix("try another kernel; in the firmware leave the exclusion of memory below 1 MiB on automatic")
-        .check(INITIALIZED),
-    kernel("tdmrs-exhausted", &["tdmrs exhausted"], "there are more ranges of memory than the module can take")
-        .fix("change NUMA and interleaving in the firmware; update it")
-        .check(INITIALIZED),
-    kernel("pamt-no-node", &["unable to find local numa node for pamt"], "the module's tables found no NUMA node")
-        .fix("check NUMA in the firmware")
-        .check(INITIALIZED),
-    kernel("rbp-clobber", &["frame pointer (rbp) clobber bug present"], "the TDX module overwrites a register that the kernel needs: too old")
-        .fix("update the firmware, which carries the module")
-        .check("hw.tdx-module.version"),
+    bring_up("tdmr-reserved-areas", &["initialization failed: tdmr [", "reserved areas exhausted"], Cause::ReservedAreasExhausted, INITIALIZED),
+    bring_up("tdmrs-exhausted", &["tdmrs exhausted"], Cause::MemoryRegionsExhausted, INITIALIZED),
+    bring_up("pamt-no-node", &["unable to find local numa node for pamt"], Cause::NoLocalNodeForPamt, INITIALIZED),
+    bring_up("rbp-clobber", &["frame pointer (rbp) clobber bug present"], Cause::FramePointerBug, "hw.tdx-module.version"),
     kernel("tdx-outdated", &["tdx module is outdated"], "the TDX module is older than the kernel wants")
         .fix("update the firmware, which carries the module")
         .check("hw.tdx-module.version"),
-    kernel("kvm-tdx-failed", &["kvm_intel: failed to initialize tdx module"], "KVM goes without TDX because the module did not come up")
-        .fix("look at the lines of `virt/tdx` before it")
-        .check(INITIALIZED)
-        .follow_on(),
-    kernel("kvm-tdx-host", &["tdx not supported by the host platform"], "KVM goes without TDX: the host was not brought up for it")
-        .fix("look at the lines of `virt/tdx` before it; add kvm_intel.tdx=1")
-        .check(KVM_TDX),
-    kernel("kvm-ept", &["ept is required for tdx"], "kvm_intel was started without EPT").fix("remove ept=0 from its options").check("hw.kvm.ept"),
-    kernel("kvm-tdp-mmu", &["tdp mmu and mmio caching and ept a/d bit", "required for tdx"], "KVM was started without something that TDX needs")
-        .fix("remove tdp_mmu=0, mmio_caching=0 and eptad=0 from the options of kvm and kvm_intel")
-        .check("hw.kvm.tdp-mmu"),
+    bring_up("kvm-tdx-failed", &["kvm_intel: failed to initialize tdx module"], Cause::AfterModuleFailure, INITIALIZED),
+    bring_up("kvm-tdx-host", &["tdx not supported by the host platform"], Cause::NotSupportedByPlatform, KVM_TDX),
+    bring_up("kvm-ept", &["ept is required for tdx"], Cause::EptOff, "hw.kvm.ept"),
+    bring_up("kvm-tdp-mmu", &["tdp mmu and mmio caching and ept a/d bit", "required for tdx"], Cause::TdpMmuOff, "hw.kvm.tdp-mmu"),
     kernel("kvm-requires-tdp-mmu", &["tdx requires tdp mmu"], "KVM was started without its newer page-table code").fix("remove tdp_mmu=0 from the options of kvm").check("hw.kvm.tdp-mmu"),
-    kernel("kvm-movdir64b", &["movdir64b is required for tdx"], "the CPU lacks an instruction that TDX needs").check("hw.cpu.movdir64b"),
-    kernel("kvm-self-snoop", &["self-snoop is required for tdx"], "the CPU lacks self-snoop, which TDX needs").check("hw.cpu.self-snoop"),
-    kernel("kvm-no-keys", &["no tdx private keyids available"], "there are no key ids for TDs").fix("raise the key split in the firmware").check(KEYS),
-    kernel("kvm-virt-at-load", &["tdx requires kvm.enable_virt_at_load"], "KVM turns virtualisation on too late for TDX")
-        .fix("remove kvm.enable_virt_at_load=0")
-        .check("hw.kvm.virt-at-load"),
-    kernel("kvm-max-vcpus", &["disable tdx: max_vcpu_per_td"], "the module allows fewer virtual CPUs in a TD than the host has CPUs")
-        .fix("update the firmware, which carries the module")
-        .check("hw.tdx-module.version"),
-    kernel("seamrr-off", &["[firmware bug]: tdx is not enabled by bios"], "keys were given, but the range registers of SEAM are off: a firmware that is half set up")
-        .cause("SGX is off, which TDX needs too, or the SEAM loader is off")
-        .fix("turn SGX and the SEAM loader on in the firmware")
-        .check("hw.firmware.seam-loader"),
-    kernel("tdx-off", &["tdx: not enabled by bios"], "TDX is off in the firmware, although keys may have been given")
-        .fix("turn TDX and the SEAM loader on in the firmware")
-        .check("hw.firmware.seam-loader"),
-    kernel("seamrr-off-old", &["tdx: seamrr is not enabled by bios"], "the range registers of SEAM are off").fix("turn TDX on in the firmware").check("hw.firmware.seam-loader"),
-    kernel("tdx-impossible", &["cannot enable tdx on tdx disabled platform"], "the CPU cannot do TDX, or the firmware has it off").check("hw.cpu.tdx-generation"),
+    bring_up("kvm-movdir64b", &["movdir64b is required for tdx"], Cause::NoMovdir64b, "hw.cpu.movdir64b"),
+    bring_up("kvm-self-snoop", &["self-snoop is required for tdx"], Cause::NoSelfSnoop, "hw.cpu.self-snoop"),
+    bring_up("kvm-no-keys", &["no tdx private keyids available"], Cause::NoKeyIds, KEYS),
+    bring_up("kvm-virt-at-load", &["tdx requires kvm.enable_virt_at_load"], Cause::VirtualizationNotAtLoad, "hw.kvm.virt-at-load"),
+    bring_up("kvm-max-vcpus", &["disable tdx: max_vcpu_per_td"], Cause::TooManyCpus, "hw.tdx-module.version"),
+    bring_up("seamrr-off", &["[firmware bug]: tdx is not enabled by bios"], Cause::NotEnabledByFirmware, "hw.firmware.seam-loader"),
+    bring_up("tdx-off", &["tdx: not enabled by bios"], Cause::NotEnabledByFirmware, "hw.firmware.seam-loader"),
+    bring_up("seamrr-off-old", &["tdx: seamrr is not enabled by bios"], Cause::NotEnabledByFirmware, "hw.firmware.seam-loader"),
+    bring_up("tdx-impossible", &["cannot enable tdx on tdx disabled platform"], Cause::PlatformWithoutTdx, "hw.cpu.tdx-generation"),
+    bring_up("kvm-apicv", &["apicv is required for tdx"], Cause::ApicvOff, KVM_TDX),
+    bring_up("kvm-osxsave", &["osxsave is required for tdx"], Cause::NoXsave, KVM_TDX),
+    bring_up("tdmrs-not-enough", &["not enough tdmrs"], Cause::MemoryRegionsExhausted, INITIALIZED),
+    bring_up("tdx-memory-notifier", &["tdx: ", "register_memory_notifier"], Cause::MemoryNotifier, INITIALIZED),
     kernel("tdx-s3", &["disable acpi s3"], "suspend to memory was turned off for TDX: as it should be").check("hw.platform.suspend"),
-    kernel("vmx-off", &["vmx (outside txt) disabled by bios"], "virtualisation is off in the firmware").fix("turn VT-x on").check("hw.cpu.vmx"),
+    bring_up("vmx-off", &["vmx (outside txt) disabled by bios"], Cause::VmxOff, "hw.cpu.vmx"),
     kernel("sgx-off-old", &["sgx disabled by bios"], "SGX is off in the firmware").fix("turn SGX on").check("hw.sgx.firmware"),
     kernel("sgx-off", &["sgx disabled or unsupported by bios"], "SGX is off in the firmware, or the firmware does not know it").fix("turn SGX on, if the firmware has the setting").check("hw.sgx.firmware"),
     kernel("sgx-zero-epc", &["sgx: there are zero epc sections"], "SGX has no memory")

@@ -117,6 +117,27 @@ pub enum Remedy {
     Words(&'static str, &'static [&'static str]),
 }
 
+impl Remedy {
+    /// What to do in one line, where nothing is known of the host.
+    pub(crate) const fn in_short(self) -> &'static str {
+        match self {
+            Self::Setting(setting) | Self::PerhapsSetting(setting) => match setting {
+                Setting::KeySplit => "raise the key split in the firmware",
+                Setting::SeamLoader => {
+                    "turn SGX and the SEAM loader on in the firmware, or update it: it has to bring a module"
+                }
+                Setting::NodeInterleaving => {
+                    "set NUMA and node interleaving otherwise in the firmware, or update it"
+                }
+                Setting::VtX => "turn VT-x on in the firmware",
+                _ => "turn TDX on in the firmware",
+            },
+            Self::FirmwareUpdate => "update the firmware, which carries the TDX module",
+            Self::Words(action, _) => action,
+        }
+    }
+}
+
 /// A message that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -441,6 +462,15 @@ impl Cause {
         matches!(self, Self::Other | Self::NoMemoryForPamt | Self::AfterModuleFailure)
     }
 
+    /// The entry of the table, for tables that are made of it: a cause without one does not compile there.
+    pub(crate) const fn known(self) -> &'static KnownFailure {
+        let mut at = 0;
+        while FAILURES[at].cause as u8 != self as u8 {
+            at += 1;
+        }
+        &FAILURES[at]
+    }
+
     /// The entry of the table. Every cause has one.
     pub fn entry(self) -> Option<&'static KnownFailure> {
         FAILURES.iter().find(|entry| entry.cause == self)
@@ -519,6 +549,20 @@ mod tests {
         assert_eq!(causes.len(), 27);
         for entry in FAILURES {
             assert!(!entry.meaning.ends_with('.') && !entry.meaning.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_message_is_in_the_table_that_is_searched() {
+        use crate::knowledge::error_codes;
+
+        for known in FAILURES.iter().filter(|known| !known.parts.is_empty() && known.cause != Cause::Other) {
+            let told = error_codes::entries().any(|entry| {
+                let line = entry.fragments.join(" ");
+                Cause::of(known.speaker, &line, None, None) == Some(known.cause)
+                    && (entry.meaning == known.meaning || known.cause == Cause::SeamcallFailed)
+            });
+            assert!(told, "{known:?}");
         }
     }
 
