@@ -53,6 +53,8 @@ impl LogLines {
 
     /// Adds a line if it looks like a message of a kernel, and says whether it did.
     pub(super) fn push(&mut self, line: &str) -> bool {
+        // Code blocks are set in.
+        let line = line.trim_start();
         let message =
             Message::of(line).or_else(|| is_known(line).then_some(Message { stamp: None, text: line }));
         let Some(message) = message else { return false };

@@ -211,6 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_quoted_or_set_in_is_read_too() {
+        let line = "[    5.205693] virt/tdx: module not loaded";
+        for form in [
+            format!("> {line}\n"),
+            format!(">> > {line}\n"),
+            format!("    {line}\n"),
+            format!("```\n{line}\n```\n"),
+        ] {
+            assert_eq!(log(Pasted::detect(&form)).text, format!("{line}\n"), "{form}");
+        }
+    }
+
+    #[test]
     fn lscpu_becomes_an_entry_of_cpuinfo() {
         let text = "Architecture:             x86_64\n  CPU op-mode(s):         32-bit, 64-bit\n  \
                     Address sizes:          46 bits physical, 57 bits virtual\nCPU(s):                   32\n\

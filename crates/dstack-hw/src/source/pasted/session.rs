@@ -109,7 +109,8 @@ fn is_plain_file(path: &str) -> bool {
         && !path.contains(['*', '?', '{'])
 }
 
-/// A line without its end, without colours and other escapes of terminals.
+/// A line without its end, without colours and other escapes of terminals, and without the marks that mails and issues
+/// put before what they quote.
 pub(super) fn clean(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
     let mut characters = line.chars().peekable();
@@ -127,7 +128,11 @@ pub(super) fn clean(line: &str) -> String {
         }
     }
     clean.truncate(clean.trim_end().len());
-    clean
+    let mut rest = clean.as_str();
+    while let Some(quoted) = rest.strip_prefix('>') {
+        rest = quoted.strip_prefix(' ').unwrap_or(quoted);
+    }
+    rest.to_owned()
 }
 
 /// The command of a line that is one, behind a prompt or on its own.
