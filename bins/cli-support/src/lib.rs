@@ -44,6 +44,7 @@ mod run;
 mod secret;
 mod table;
 mod terminal;
+mod undocumented;
 
 pub use error::{CliError, ResultExt};
 pub use exit::{EXIT_CODES_HELP, ExitCode};
@@ -53,3 +54,4 @@ pub use run::main_with;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use table::{Align, Cell, Table};
 pub use terminal::{ColourChoice, Environment};
+pub use undocumented::undocumented;

@@ -36,18 +36,7 @@ fn the_command_line_is_sound() {
 
 #[test]
 fn every_option_has_a_help_text() {
-    fn look(command: &clap::Command, missing: &mut Vec<String>) {
-        for argument in command.get_arguments().filter(|argument| argument.get_help().is_none()) {
-            missing.push(format!("{} {}", command.get_name(), argument.get_id()));
-        }
-        for sub in command.get_subcommands() {
-            assert!(sub.get_about().is_some(), "{}", sub.get_name());
-            look(sub, missing);
-        }
-    }
-    let mut missing = Vec::new();
-    look(&dstack_hw_cli::command_line(), &mut missing);
-    assert_eq!(missing, [""; 0]);
+    assert_eq!(cli_support::undocumented(&dstack_hw_cli::command_line()), [""; 0]);
 }
 
 #[test]
