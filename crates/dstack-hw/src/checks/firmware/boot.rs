@@ -91,7 +91,10 @@ pub(super) fn secure_boot(check: &CheckDef, facts: &HostFacts) -> Finding {
                     .command("grep -o 'lockdown=[a-z]*' /proc/cmdline"),
             ),
         (Fact::Known(_), _) | (_, Fact::Known(false)) => about(check.pass()),
-        // The kernels of all distributions that are signed for Secure Boot lock down for integrity.
+        (Fact::Unread(why), Fact::Known(true)) => {
+            check.unknown(format!("/sys/kernel/security/lockdown: {why}; Secure Boot is on, and how far the kernel is locked down with it is not known"))
+        }
+        // A kernel without lockdown: Secure Boot alone hides nothing.
         (_, Fact::Known(true)) => about(check.pass()),
         (_, Fact::Absent) => check.not_applicable().observed("the firmware has no variable SecureBoot"),
         (_, Fact::Unread(why)) => check.unknown(format!("UEFI variable SecureBoot: {why}")),

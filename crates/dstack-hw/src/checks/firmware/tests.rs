@@ -263,6 +263,8 @@ fn booting() {
     assert_eq!(run("hw.firmware.secure-boot", &on).status, Status::Pass);
     let tight = on.file("/sys/kernel/security/lockdown", "none integrity [confidentiality]\n");
     assert_eq!(run("hw.firmware.secure-boot", &tight).status, Status::Warn);
+    let refused = tight.file_reading("/sys/kernel/security/lockdown", Err(Unread::NotPermitted));
+    assert!(unknown(&run("hw.firmware.secure-boot", &refused)), "on, and nobody knows how far");
     let odd = host.file(variable, [6, 0, 0]);
     assert!(unknown(&run("hw.firmware.secure-boot", &odd)));
 }
