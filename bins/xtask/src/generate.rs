@@ -91,7 +91,7 @@ fn schema(schema: &serde_json::Value) -> Result<String, Failure> {
 /// Every check of the project: whose it is, what it is about, and the checks.
 fn checks() -> Vec<(&'static str, &'static str, Vec<CheckDef>)> {
     vec![
-        ("dstack-attestation", "What an app proves", dstack_attestation::APP_CHECKS.to_vec()),
+        ("dstack-attestation", "What an app proves", dstack_attestation::CVM_CHECKS.to_vec()),
         ("dstack-vmm-client", "App-compose documents", dstack_vmm_client::app_compose::CHECKS.to_vec()),
         ("dstack-vmm-client", "vmm.toml", dstack_vmm_client::config::CHECKS.to_vec()),
         ("dstack-vmm-client", "Deployments", dstack_vmm_client::deploy::checks::CHECKS.to_vec()),

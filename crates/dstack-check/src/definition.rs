@@ -31,12 +31,17 @@ pub struct CheckDef {
     pub needs: &'static str,
     /// Why the answer matters, as one sentence without a full stop. Empty where the title says it.
     pub why: &'static str,
+    /// What a pass proves, as one sentence without a full stop. Empty where the title says it.
+    pub proves: &'static str,
+    /// What a pass does not prove although a reader might think so, as one sentence without a full stop. Empty for
+    /// nothing.
+    pub leaves_open: &'static str,
 }
 
 impl CheckDef {
     /// A check with this id and title, in no layer, with no parents.
     pub const fn new(id: &'static str, title: &'static str) -> Self {
-        Self { id, title, layer: "", parents: &[], needs: "", why: "" }
+        Self { id, title, layer: "", parents: &[], needs: "", why: "", proves: "", leaves_open: "" }
     }
 
     /// Names the part of the system the check is about.
@@ -64,6 +69,20 @@ impl CheckDef {
     #[must_use]
     pub const fn why(mut self, why: &'static str) -> Self {
         self.why = why;
+        self
+    }
+
+    /// Says what a pass proves.
+    #[must_use]
+    pub const fn proves(mut self, proves: &'static str) -> Self {
+        self.proves = proves;
+        self
+    }
+
+    /// Says what a pass does not prove although a reader might think so.
+    #[must_use]
+    pub const fn leaves_open(mut self, leaves_open: &'static str) -> Self {
+        self.leaves_open = leaves_open;
         self
     }
 
@@ -102,7 +121,7 @@ impl CheckDef {
         self.about(Finding::not_applicable(self.id, self.title))
     }
 
-    /// The finding with this check's layer and parents, where it has none of its own.
+    /// The finding with this check's layer, parents and meaning, where it has none of its own.
     pub(crate) fn about(&self, mut finding: Finding) -> Finding {
         if finding.layer.is_none() && !self.layer.is_empty() {
             finding.layer = Some(self.layer.into());
@@ -110,6 +129,9 @@ impl CheckDef {
         if finding.parents.is_empty() {
             finding.parents = self.parents.iter().copied().map(CheckId::from_static).collect();
         }
+        let text = |text: &'static str| (!text.is_empty()).then_some(text.into());
+        finding.proves = finding.proves.or_else(|| text(self.proves));
+        finding.leaves_open = finding.leaves_open.or_else(|| text(self.leaves_open));
         finding
     }
 }

@@ -175,6 +175,15 @@ pub struct Finding {
     /// What to do, where something should be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
+    /// What a pass of this check proves, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proves: Option<Cow<'static, str>>,
+    /// What a pass of this check does not prove although a reader might think so, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves_open: Option<Cow<'static, str>>,
+    /// What the answer takes on trust: where a value came from that nothing proves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusting: Vec<String>,
 }
 
 impl Finding {
@@ -190,6 +199,9 @@ impl Finding {
             expected: None,
             evidence: Vec::new(),
             fix: None,
+            proves: None,
+            leaves_open: None,
+            trusting: Vec::new(),
         }
     }
 
@@ -267,6 +279,13 @@ impl Finding {
     #[must_use]
     pub fn parent(mut self, parent: impl Into<CheckId>) -> Self {
         self.parents.push(parent.into());
+        self
+    }
+
+    /// Names something that the answer takes on trust, such as who gave an expected value.
+    #[must_use]
+    pub fn trusting(mut self, what: impl Into<String>) -> Self {
+        self.trusting.push(what.into());
         self
     }
 

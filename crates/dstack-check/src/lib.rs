@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod catalogue;
+mod conclusion;
 mod definition;
 mod evaluate;
 mod finding;
@@ -12,6 +13,7 @@ mod report_set;
 pub mod text;
 
 pub use catalogue::{Catalogue, CatalogueError};
+pub use conclusion::{Answer, Conclusion};
 pub use definition::CheckDef;
 pub use evaluate::{Evaluation, Gate};
 pub use finding::{CheckId, Evidence, Finding, MAX_EXCERPT, Status};

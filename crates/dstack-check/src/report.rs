@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, Status};
+use crate::{Conclusion, Finding, Status};
 
 /// The answer over all findings. Verdicts are ordered by weight, so that the verdict of several reports is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -167,12 +167,18 @@ pub struct Report {
     pub(crate) subject: String,
     pub(crate) meta: BTreeMap<String, String>,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) conclusions: Vec<Conclusion>,
 }
 
 impl Report {
     /// A report of these findings. One check may have several findings, such as one a file.
     pub fn new(subject: impl Into<String>, findings: impl IntoIterator<Item = Finding>) -> Self {
-        Self { subject: subject.into(), meta: BTreeMap::new(), findings: findings.into_iter().collect() }
+        Self {
+            subject: subject.into(),
+            meta: BTreeMap::new(),
+            findings: findings.into_iter().collect(),
+            conclusions: Vec::new(),
+        }
     }
 
     /// Adds a fact about how the report came to be, such as the version of the tool. Facts are kept in the order of
@@ -181,6 +187,18 @@ impl Report {
     pub fn with_meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.meta.insert(key.into(), value.into());
         self
+    }
+
+    /// Adds what the findings come to on one question. Conclusions keep their order and have no part in the verdict.
+    #[must_use]
+    pub fn with_conclusion(mut self, conclusion: Conclusion) -> Self {
+        self.conclusions.push(conclusion);
+        self
+    }
+
+    /// What the findings come to.
+    pub fn conclusions(&self) -> &[Conclusion] {
+        &self.conclusions
     }
 
     /// Adds a finding at the end.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cli_support::{CliError, ExitCode};
-use dstack_attestation::{AppEvidence, AppExpectation, Id20, verify_app};
+use dstack_attestation::{CvmEvidence, Id20, Policy, Verifier};
 use dstack_vmm_client::client::VmmApi;
 
 use crate::context::{Context, Run};
@@ -36,7 +36,7 @@ impl Run for Check {
 
         let answer = serde_json::to_string(&guest).map_err(CliError::bug)?;
         let unusable = |error| CliError::new(ExitCode::No, error);
-        let mut evidence = AppEvidence::new()
+        let mut evidence = CvmEvidence::new()
             .read_info(&answer)
             .map_err(unusable)?
             .service_version(format!("{} {}", version.version, version.rev));
@@ -44,7 +44,7 @@ impl Run for Check {
             evidence = evidence.read_quote(&files::read_text(path)?).map_err(unusable)?;
         }
 
-        let mut expectation = AppExpectation::new().danger_accept_emulated(self.danger_accept_emulated);
+        let mut policy = Policy::new().danger_accept_emulated(self.danger_accept_emulated);
         let compose = match (&self.compose, &vm.configuration) {
             (Some(path), _) => Some(files::read(path)?),
             (None, Some(made)) if !made.compose_file.is_empty() => {
@@ -53,17 +53,18 @@ impl Run for Check {
             (None, _) => None,
         };
         if let Some(bytes) = compose {
-            expectation = expectation.compose(bytes);
+            policy = policy.compose(bytes);
         }
         // Ids that cannot be read are left to the checks, which say so.
         if let Ok(id) = vm.app_id.parse::<Id20>() {
-            expectation = expectation.app_id(id);
+            policy = policy.app_id(id);
         }
         if let Some(Ok(id)) = vm.instance_id.as_deref().map(str::parse::<Id20>) {
-            expectation = expectation.instance_id(id);
+            policy = policy.instance_id(id);
         }
 
-        let report = verify_app(vm.name.as_str(), &evidence, &expectation)
+        let report = Verifier::new(policy, std::time::SystemTime::now())
+            .app(vm.name.as_str(), &evidence)
             .with_meta("host", host.endpoint())
             .with_meta("vm", vm.id.as_str());
         context.out.report(&report)

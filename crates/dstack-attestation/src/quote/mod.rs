@@ -1,11 +1,16 @@
 //! Quotes: what the hardware says about a TD.
 //!
-//! This module reads quotes. It does **not** verify them: a quote whose signature nobody checked is a claim, not
-//! evidence. What reading is good for is telling what a quote *would* prove.
+//! [`TdxQuote::parse`] reads a quote and trusts nothing: a quote whose signature nobody checked is a claim, not
+//! evidence. [`verify`](verify::verify) checks the signatures up to Intel's root CA with collateral and a time that the
+//! caller gives.
 
+mod collateral;
 pub mod emulated;
 mod parse;
 mod tdx;
+pub mod verify;
+
+pub use collateral::{Collateral, CollateralError};
 
 pub use parse::QuoteError;
 pub use tdx::{QuoteHeader, TdAttributes, TdReport, TdReportKind, TdxQuote};

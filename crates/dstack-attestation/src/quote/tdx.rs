@@ -81,7 +81,7 @@ pub struct TdReport {
 
 /// A TDX quote, read but not verified.
 ///
-/// Nothing here looked at the signature: the values are what somebody wrote, until `app.quote.signature` or a verifier
+/// Nothing here looked at the signature: the values are what somebody wrote, until `quote.signature` or a verifier
 /// of your own says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

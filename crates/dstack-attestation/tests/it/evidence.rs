@@ -1,13 +1,16 @@
 //! The evidence that the tests start from: recorded from a real agent, and made by an emulator.
 
+use dstack_attestation::Verifier;
 use dstack_attestation::event_log::{
     DigestVersion, Event, EventLogBuilder, KeyProvider, KeyProviderKind, RuntimeEvent,
 };
 use dstack_attestation::quote::emulated::EmulatedQuote;
 use dstack_attestation::{
-    AppEvidence, AppExpectation, CreatorFields, Digest32, Digest48, Id20, Measurements, MrConfigId,
+    CreatorFields, CvmEvidence, Digest32, Digest48, Id20, Measurements, MrConfigId, Policy,
 };
+use dstack_check::Report;
 use serde_json::Value;
+use std::time::{Duration, SystemTime};
 
 /// The response of a recorded exchange.
 pub(crate) fn response(recorded: &str) -> Value {
@@ -28,8 +31,8 @@ pub(crate) fn tdx_quote() -> Value {
 }
 
 /// What the recorded agent handed out.
-pub(crate) fn recorded() -> AppEvidence {
-    let evidence = AppEvidence::new().read_info(&info().to_string()).unwrap();
+pub(crate) fn recorded() -> CvmEvidence {
+    let evidence = CvmEvidence::new().read_info(&info().to_string()).unwrap();
     evidence.read_quote(&get_quote().to_string()).unwrap()
 }
 
@@ -39,7 +42,7 @@ pub(crate) const INSTANCE: Id20 = Id20::new([0x33; 20]);
 pub(crate) const CHALLENGE: [u8; 64] = [0x5a; 64];
 
 pub(crate) fn compose_hash() -> Digest32 {
-    AppExpectation::new().compose(COMPOSE).compose_hash.unwrap()
+    Policy::new().compose(COMPOSE).compose_hashes.into_iter().next().unwrap()
 }
 
 /// The events of a boot up to and including `system-ready`.
@@ -64,7 +67,7 @@ pub(crate) fn boot_events() -> Vec<RuntimeEvent> {
 pub(crate) fn emulated_from(
     events: Vec<RuntimeEvent>,
     mr_config_id: MrConfigId,
-) -> (AppEvidence, EmulatedQuote) {
+) -> (CvmEvidence, EmulatedQuote) {
     let log =
         events.into_iter().fold(EventLogBuilder::new(DigestVersion::V1), EventLogBuilder::runtime).build();
     let quote = EmulatedQuote {
@@ -72,7 +75,7 @@ pub(crate) fn emulated_from(
         creator: CreatorFields { mr_config_id: mr_config_id.to_bytes(), ..CreatorFields::default() },
         report_data: CHALLENGE.into(),
     };
-    let mut evidence = AppEvidence::new();
+    let mut evidence = CvmEvidence::new();
     evidence.quote = Some(quote.to_bytes());
     evidence.event_log = Some(log.to_json());
     evidence.app_compose = Some(COMPOSE.to_owned());
@@ -82,17 +85,22 @@ pub(crate) fn emulated_from(
 }
 
 /// A consistent set of emulated evidence of an app that booted.
-pub(crate) fn emulated() -> AppEvidence {
+pub(crate) fn emulated() -> CvmEvidence {
     emulated_from(boot_events(), MrConfigId::v1(compose_hash())).0
 }
 
 /// What a careful caller expects of the emulated app.
-pub(crate) fn expectation() -> AppExpectation {
-    AppExpectation::new()
+pub(crate) fn expectation() -> Policy {
+    Policy::new()
         .compose(COMPOSE)
         .app_id(APP)
         .instance_id(INSTANCE)
-        .key_provider(KeyProviderKind::Kms)
-        .key_provider_id([0x30, 0x59])
+        .key_provider(KeyProviderKind::Kms, Some(vec![0x30, 0x59]))
         .report_data(CHALLENGE.into())
+}
+
+/// The report of an app under a policy, as of the time of the recordings and without collateral.
+pub(crate) fn verify_app(name: &str, evidence: &CvmEvidence, policy: &Policy) -> Report {
+    Verifier::new(policy.clone(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_291_199))
+        .app(name, evidence)
 }

@@ -1,15 +1,16 @@
 //! Evidence that somebody tampered with: each attack fails with the finding that names it.
 
 use dstack_attestation::event_log::{Event, KeyProviderKind, RuntimeEvent};
-use dstack_attestation::{AppEvidence, AppExpectation, MrConfigDocument, MrConfigId, verify_app};
+use dstack_attestation::{CvmEvidence, MrConfigDocument, MrConfigId, Policy};
 use dstack_check::{Report, Status, Verdict};
 use serde_json::Value;
 
 use crate::evidence::{
     APP, COMPOSE, boot_events, compose_hash, emulated, emulated_from, expectation, get_quote, info, recorded,
+    verify_app,
 };
 
-fn verify(evidence: &AppEvidence) -> Report {
+fn verify(evidence: &CvmEvidence) -> Report {
     verify_app("app", evidence, &expectation().danger_accept_emulated(true))
 }
 
@@ -24,7 +25,7 @@ fn failed(report: &Report) -> Vec<&str> {
 }
 
 /// The evidence with its log edited as JSON.
-fn with_log(mut evidence: AppEvidence, edit: impl FnOnce(&mut Vec<Value>)) -> AppEvidence {
+fn with_log(mut evidence: CvmEvidence, edit: impl FnOnce(&mut Vec<Value>)) -> CvmEvidence {
     let mut log: Vec<Value> = serde_json::from_str(evidence.event_log.as_deref().unwrap()).unwrap();
     edit(&mut log);
     evidence.event_log = Some(Value::from(log).to_string());
@@ -32,7 +33,7 @@ fn with_log(mut evidence: AppEvidence, edit: impl FnOnce(&mut Vec<Value>)) -> Ap
 }
 
 /// The evidence with bytes of its quote changed.
-fn with_quote(mut evidence: AppEvidence, edit: impl FnOnce(&mut Vec<u8>)) -> AppEvidence {
+fn with_quote(mut evidence: CvmEvidence, edit: impl FnOnce(&mut Vec<u8>)) -> CvmEvidence {
     edit(evidence.quote.as_mut().unwrap());
     evidence
 }
@@ -40,7 +41,7 @@ fn with_quote(mut evidence: AppEvidence, edit: impl FnOnce(&mut Vec<u8>)) -> App
 #[test]
 fn emulated_evidence_is_refused_unless_the_danger_is_named() {
     let report = verify_app("app", &emulated(), &expectation());
-    assert_eq!(failed(&report), ["app.quote.signature"]);
+    assert_eq!(failed(&report), ["quote.signature"]);
     assert_eq!(report.meta().get("evidence").map(String::as_str), Some("EMULATED"));
     let report = verify(&emulated());
     assert_eq!((failed(&report), report.verdict()), (vec![], Verdict::Warnings));
@@ -52,10 +53,10 @@ fn an_emulator_is_known_by_its_version_even_without_a_quote() {
     let mut evidence = emulated().service_version("0.6.0 EMULATED");
     evidence.quote = None;
     let report = verify_app("app", &evidence, &expectation());
-    assert_eq!(failed(&report), ["app.quote.signature"]);
+    assert_eq!(failed(&report), ["quote.signature"]);
     let report = verify(&evidence);
     assert_eq!(report.verdict(), Verdict::Warnings);
-    assert_eq!(*status(&report, "app.eventlog.replay-rtmr3"), Status::NotApplicable);
+    assert_eq!(*status(&report, "eventlog.replay-rtmr3"), Status::NotApplicable);
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn taking_off_the_mark_does_not_make_evidence_genuine() {
         quote[640] ^= 1;
     });
     let report = verify_app("app", &evidence, &expectation());
-    assert_eq!(status(&report, "app.quote.signature").word(), "unknown");
+    assert_eq!(status(&report, "quote.signature").word(), "unknown");
     assert_eq!(report.verdict(), Verdict::Undetermined);
 }
 
@@ -75,8 +76,8 @@ fn a_missing_quote_is_no_pass_even_with_the_danger_named() {
     let mut evidence = emulated();
     evidence.quote = None;
     let report = verify(&evidence);
-    assert_eq!(status(&report, "app.quote.present").word(), "unknown");
-    assert_eq!(status(&report, "app.quote.signature").word(), "skipped");
+    assert_eq!(status(&report, "quote.present").word(), "unknown");
+    assert_eq!(status(&report, "quote.signature").word(), "skipped");
     assert_eq!(report.verdict(), Verdict::Undetermined);
 }
 
@@ -105,21 +106,21 @@ fn the_log_claims_the_expected_compose_over_a_quote_of_another() {
     });
     let (mut evidence, _) = emulated_from(events.collect(), MrConfigId::v1([9; 32].into()));
     evidence.event_log = emulated().event_log;
-    assert_eq!(failed(&verify(&evidence)), ["app.eventlog.replay-rtmr3", "app.mrconfigid.compose"]);
+    assert_eq!(failed(&verify(&evidence)), ["eventlog.replay-rtmr3", "app.mrconfigid.compose"]);
 }
 
 #[test]
 fn reordered_events() {
     let evidence = with_log(emulated(), |log| log.swap(1, 2));
     let report = verify(&evidence);
-    assert_eq!(failed(&report), ["app.eventlog.replay-rtmr3"]);
-    assert_eq!(*status(&report, "app.eventlog.order"), Status::Warn);
+    assert_eq!(failed(&report), ["eventlog.replay-rtmr3"]);
+    assert_eq!(*status(&report, "eventlog.order"), Status::Warn);
 }
 
 #[test]
 fn a_removed_event() {
     let evidence = with_log(emulated(), |log| drop(log.remove(7)));
-    assert_eq!(failed(&verify(&evidence)), ["app.eventlog.replay-rtmr3"]);
+    assert_eq!(failed(&verify(&evidence)), ["eventlog.replay-rtmr3"]);
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn an_event_of_the_same_name_after_system_ready_is_the_apps() {
     let (evidence, _) = emulated_from(events, MrConfigId::v1(compose_hash()));
     let report = verify(&evidence);
     assert_eq!(failed(&report), [""; 0]);
-    let boot = report.get("app.boot.complete").unwrap().observed.as_deref().unwrap();
+    let boot = report.get("eventlog.boot-complete").unwrap().observed.as_deref().unwrap();
     assert!(boot.contains("followed by 2 of the app"), "{boot}");
 }
 
@@ -139,7 +140,7 @@ fn a_second_compose_hash_before_system_ready_is_ambiguous() {
     let mut events = boot_events();
     events.insert(3, Event::ComposeHash([9; 32].into()).to_runtime());
     let (evidence, _) = emulated_from(events, MrConfigId::v1(compose_hash()));
-    assert_eq!(failed(&verify(&evidence)), ["app.eventlog.order"]);
+    assert_eq!(failed(&verify(&evidence)), ["eventlog.order"]);
 }
 
 #[test]
@@ -150,8 +151,7 @@ fn a_compose_hash_of_the_wrong_length_is_not_read() {
     });
     let (evidence, _) = emulated_from(events.collect(), MrConfigId::v1(compose_hash()));
     let report = verify(&evidence);
-    let expected =
-        ["app.eventlog.order", "app.compose.hash", "app.compose.deployed", "app.mrconfigid.compose"];
+    let expected = ["eventlog.order", "app.compose.hash", "app.compose.deployed", "app.mrconfigid.compose"];
     assert_eq!(failed(&report), expected);
 }
 
@@ -159,7 +159,7 @@ fn a_compose_hash_of_the_wrong_length_is_not_read() {
 fn a_changed_payload_under_its_old_digest() {
     let evidence = with_log(emulated(), |log| log[2]["event_payload"] = "09".repeat(32).into());
     let report = verify(&evidence);
-    assert!(failed(&report).starts_with(&["app.eventlog.digests", "app.eventlog.replay-rtmr3"]));
+    assert!(failed(&report).starts_with(&["eventlog.digests", "eventlog.replay-rtmr3"]));
 }
 
 #[test]
@@ -169,9 +169,9 @@ fn a_digest_that_replays_over_a_changed_payload() {
         let entry = log.iter_mut().find(|entry| entry["event"] == "compose-hash").unwrap();
         entry["event_payload"] = "09".repeat(32).into();
     });
-    let report = verify_app("app", &evidence, &AppExpectation::new().compose_hash([9; 32].into()));
-    assert_eq!(*status(&report, "app.eventlog.digests"), Status::Fail);
-    assert_eq!(*status(&report, "app.eventlog.replay-rtmr3"), Status::Fail);
+    let report = verify_app("app", &evidence, &Policy::new().compose_hash([9; 32].into()));
+    assert_eq!(*status(&report, "eventlog.digests"), Status::Fail);
+    assert_eq!(*status(&report, "eventlog.replay-rtmr3"), Status::Fail);
 }
 
 #[test]
@@ -182,9 +182,8 @@ fn an_event_passed_off_as_the_firmwares() {
         log[2]["event_payload"] = "09".repeat(32).into();
     });
     let report = verify(&evidence);
-    assert_eq!(*status(&report, "app.eventlog.replay-rtmr3"), Status::Pass);
-    let expected =
-        ["app.eventlog.order", "app.compose.hash", "app.compose.deployed", "app.mrconfigid.compose"];
+    assert_eq!(*status(&report, "eventlog.replay-rtmr3"), Status::Pass);
+    let expected = ["eventlog.order", "app.compose.hash", "app.compose.deployed", "app.mrconfigid.compose"];
     assert_eq!(failed(&report), expected);
 }
 
@@ -205,9 +204,9 @@ fn the_real_events_are_hidden_and_the_app_measures_better_ones() {
     let hidden =
         with_log(evidence, |log| log[..9].iter_mut().for_each(|entry| entry["event_type"] = 4.into()));
     let report = verify(&hidden);
-    assert_eq!(*status(&report, "app.eventlog.replay-rtmr3"), Status::Pass);
+    assert_eq!(*status(&report, "eventlog.replay-rtmr3"), Status::Pass);
     assert_eq!(*status(&report, "app.compose.deployed"), Status::Pass);
-    assert_eq!(failed(&report), ["app.eventlog.order"]);
+    assert_eq!(failed(&report), ["eventlog.order"]);
 }
 
 /// In version 1, a payload that begins with a colon can be told as part of the name. A script of the app-compose that
@@ -224,9 +223,9 @@ fn an_event_hidden_behind_a_longer_name() {
         log[2]["event_payload"] = "09".repeat(31).into();
     });
     let report = verify(&hidden);
-    assert_eq!(*status(&report, "app.eventlog.replay-rtmr3"), Status::Pass);
+    assert_eq!(*status(&report, "eventlog.replay-rtmr3"), Status::Pass);
     assert_eq!(*status(&report, "app.compose.deployed"), Status::Pass);
-    assert_eq!(failed(&report), ["app.eventlog.order"]);
+    assert_eq!(failed(&report), ["eventlog.order"]);
 }
 
 #[test]
@@ -237,19 +236,19 @@ fn an_event_that_dstack_does_not_know_is_a_warning() {
     let (evidence, _) = emulated_from(events, MrConfigId::v1(compose_hash()));
     let report = verify(&evidence);
     assert_eq!(failed(&report), [""; 0]);
-    assert_eq!(*status(&report, "app.eventlog.order"), Status::Warn);
+    assert_eq!(*status(&report, "eventlog.order"), Status::Warn);
 }
 
 #[test]
 fn a_preimage_that_is_not_the_content() {
     let evidence = with_log(emulated(), |log| log[1]["preimage"] = "00".into());
-    assert_eq!(failed(&verify(&evidence)), ["app.eventlog.digests"]);
+    assert_eq!(failed(&verify(&evidence)), ["eventlog.digests"]);
 }
 
 #[test]
 fn the_evidence_of_a_guest_that_is_still_booting() {
     let (evidence, _) = emulated_from(boot_events()[..5].to_vec(), MrConfigId::v1(compose_hash()));
-    assert_eq!(failed(&verify(&evidence)), ["app.boot.complete", "app.key-provider"]);
+    assert_eq!(failed(&verify(&evidence)), ["eventlog.boot-complete", "app.key-provider"]);
 }
 
 #[test]
@@ -260,7 +259,7 @@ fn a_log_that_is_newer_than_the_quote_is_told_from_a_foreign_one() {
         log.push(serde_json::to_value(entry).unwrap());
     });
     let report = verify(&evidence);
-    let finding = report.get("app.eventlog.replay-rtmr3").unwrap();
+    let finding = report.get("eventlog.replay-rtmr3").unwrap();
     assert_eq!(finding.status, Status::Fail);
     assert!(finding.observed.as_deref().unwrap().ends_with("it had that value after its first 9 entries"));
 }
@@ -268,22 +267,22 @@ fn a_log_that_is_newer_than_the_quote_is_told_from_a_foreign_one() {
 #[test]
 fn the_wrong_challenge() {
     let evidence = with_quote(emulated(), |quote| quote[568] ^= 1);
-    assert_eq!(failed(&verify(&evidence)), ["app.quote.report-data"]);
+    assert_eq!(failed(&verify(&evidence)), ["quote.report-data"]);
 }
 
 #[test]
 fn a_cvm_in_debug_mode() {
     let evidence = with_quote(emulated(), |quote| quote[48 + 120] |= 1);
     let report = verify(&evidence);
-    assert_eq!(failed(&report), ["app.quote.debug"]);
-    let observed = report.get("app.quote.debug").unwrap().observed.as_deref();
+    assert_eq!(failed(&report), ["quote.debug"]);
+    let observed = report.get("quote.debug").unwrap().observed.as_deref();
     assert_eq!(observed, Some("TDATTRIBUTES 0x0000000000000001, debug"));
 }
 
 #[test]
 fn a_tdx_module_of_another_maker() {
     let evidence = with_quote(emulated(), |quote| quote[48 + 64] = 1);
-    assert_eq!(failed(&verify(&evidence)), ["app.quote.module-signer"]);
+    assert_eq!(failed(&verify(&evidence)), ["quote.module-signer"]);
 }
 
 #[test]
@@ -295,7 +294,7 @@ fn a_service_td() {
         let body: Vec<u8> = 3u16.to_le_bytes().into_iter().chain(648u32.to_le_bytes()).collect();
         quote.splice(48..48, body);
     });
-    assert_eq!(failed(&verify(&evidence)), ["app.quote.service-td"]);
+    assert_eq!(failed(&verify(&evidence)), ["quote.service-td"]);
 }
 
 #[test]
@@ -305,8 +304,8 @@ fn a_truncated_quote_and_a_huge_length_are_unknown() {
     let foreign = with_quote(emulated(), |quote| quote[4] = 0);
     for evidence in [cut, huge, foreign] {
         let report = verify(&evidence);
-        assert_eq!(status(&report, "app.quote.readable").word(), "unknown");
-        assert_eq!(status(&report, "app.eventlog.replay-rtmr3").word(), "skipped");
+        assert_eq!(status(&report, "quote.readable").word(), "unknown");
+        assert_eq!(status(&report, "eventlog.replay-rtmr3").word(), "skipped");
         assert_eq!(report.verdict(), Verdict::Undetermined);
     }
 }
@@ -362,8 +361,10 @@ fn the_evidence_of_another_app_or_instance() {
     evidence.app_id = Some("22".repeat(20));
     evidence.instance_id = Some(String::new());
     assert_eq!(failed(&verify(&evidence)), ["app.id.app-id", "app.id.instance-id"]);
-    let other = expectation().app_id([0x22; 20].into()).instance_id([0x22; 20].into());
-    let report = verify_app("app", &emulated(), &other.danger_accept_emulated(true));
+    let mut other = expectation().danger_accept_emulated(true);
+    other.app_ids = [[0x22; 20].into()].into();
+    other.instance_ids = [[0x22; 20].into()].into();
+    let report = verify_app("app", &emulated(), &other);
     assert_eq!(failed(&report), ["app.id.app-id", "app.id.instance-id"]);
     // The form of the hex is no difference.
     let mut evidence = emulated();
@@ -373,10 +374,10 @@ fn the_evidence_of_another_app_or_instance() {
 
 #[test]
 fn keys_from_somebody_else() {
-    let other_kind = expectation().key_provider(KeyProviderKind::Local);
-    let other_id = expectation().key_provider_id([1]);
-    for expectation in [other_kind, other_id] {
-        let report = verify_app("app", &emulated(), &expectation.danger_accept_emulated(true));
+    for (kind, id) in [(KeyProviderKind::Local, None), (KeyProviderKind::Kms, Some(vec![1]))] {
+        let mut policy = expectation().danger_accept_emulated(true);
+        policy.key_providers.clear();
+        let report = verify_app("app", &emulated(), &policy.key_provider(kind, id));
         assert_eq!(failed(&report), ["app.key-provider"]);
     }
     let mut evidence = emulated();
@@ -391,10 +392,10 @@ fn tcb_info_that_says_something_else() {
     let mut answer = info();
     let edited = answer["tcb_info"].as_str().unwrap().replace("\"rtmr1\": \"0ea1", "\"rtmr1\": \"0ea2");
     answer["tcb_info"] = edited.into();
-    let evidence = AppEvidence::new().read_info(&answer.to_string()).unwrap();
+    let evidence = CvmEvidence::new().read_info(&answer.to_string()).unwrap();
     // Against the quote where there is one, and else against the log.
     for evidence in [evidence.clone(), evidence.read_quote(&get_quote().to_string()).unwrap()] {
-        let report = verify_app("app", &evidence, &AppExpectation::new());
+        let report = verify_app("app", &evidence, &Policy::new());
         assert_eq!(failed(&report), ["app.compose.hash", "app.tcb-info.consistent"]);
     }
 }
@@ -404,7 +405,7 @@ fn a_log_that_cannot_be_read_is_unknown_and_so_is_what_stands_on_it() {
     let mut evidence = emulated();
     evidence.event_log = Some("[{}]".to_owned());
     let report = verify(&evidence);
-    assert_eq!(status(&report, "app.eventlog.readable").word(), "unknown");
+    assert_eq!(status(&report, "eventlog.readable").word(), "unknown");
     assert_eq!(status(&report, "app.compose.hash").word(), "skipped");
     assert_eq!((failed(&report), report.verdict()), (vec![], Verdict::Undetermined));
 }
@@ -412,7 +413,7 @@ fn a_log_that_cannot_be_read_is_unknown_and_so_is_what_stands_on_it() {
 #[test]
 fn the_same_compose_in_another_form_is_said_to_be_that() {
     let fix = |bytes: &str| {
-        let expectation = AppExpectation::new().compose(bytes).danger_accept_emulated(true);
+        let expectation = Policy::new().compose(bytes).danger_accept_emulated(true);
         let report = verify_app("app", &emulated(), &expectation);
         assert_eq!(failed(&report), ["app.compose.deployed"]);
         report.get("app.compose.deployed").unwrap().fix.clone().unwrap().action.into_owned()

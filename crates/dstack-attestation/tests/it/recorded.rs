@@ -4,10 +4,10 @@ use dstack_attestation::agent::TcbInfo;
 use dstack_attestation::event_log::{EventLog, KeyProviderKind, Phase, Rtmr};
 use dstack_attestation::quote::{TdReportKind, TdxQuote};
 use dstack_attestation::report_data::{self, HashAlgorithm, TAG_APP_DATA};
-use dstack_attestation::{AppExpectation, MrConfigId, verify_app};
+use dstack_attestation::{MrConfigId, Policy};
 use dstack_check::{Status, Verdict};
 
-use crate::evidence::{get_quote, info, recorded, tdx_quote};
+use crate::evidence::{get_quote, info, recorded, tdx_quote, verify_app};
 
 fn log_and_quote() -> (EventLog, TdxQuote) {
     let answer = get_quote();
@@ -89,13 +89,13 @@ fn the_legacy_agent_hashes_the_report_data_with_a_tag() {
 
 #[test]
 fn the_swapped_compose_is_the_only_failure_and_the_signature_stays_open() {
-    let report = verify_app("recorded", &recorded(), &AppExpectation::new());
+    let report = verify_app("recorded", &recorded(), &Policy::new());
     assert_eq!(report.verdict(), Verdict::Failed);
     for finding in report.findings() {
         let id = finding.id.as_str();
         match id {
             "app.compose.hash" => assert_eq!(finding.status, Status::Fail),
-            "app.quote.signature" => assert_eq!(finding.status.word(), "unknown"),
+            "quote.signature" => assert_eq!(finding.status.word(), "unknown"),
             _ => assert!(
                 matches!(finding.status, Status::Pass | Status::NotApplicable),
                 "{id}: {:?}",
@@ -109,10 +109,10 @@ fn the_swapped_compose_is_the_only_failure_and_the_signature_stays_open() {
 #[test]
 fn the_deployed_compose_is_told_from_the_measured_one() {
     let tcb: TcbInfo = serde_json::from_str(info()["tcb_info"].as_str().unwrap()).unwrap();
-    let expectation = AppExpectation::new().compose(tcb.app_compose);
+    let expectation = Policy::new().compose(tcb.app_compose);
     let report = verify_app("recorded", &recorded(), &expectation);
     assert_eq!(report.get("app.compose.deployed").unwrap().status, Status::Fail);
     let hash = info()["compose_hash"].as_str().unwrap().parse().unwrap();
-    let report = verify_app("recorded", &recorded(), &AppExpectation::new().compose_hash(hash));
+    let report = verify_app("recorded", &recorded(), &Policy::new().compose_hash(hash));
     assert_eq!(report.get("app.compose.deployed").unwrap().status, Status::Pass);
 }

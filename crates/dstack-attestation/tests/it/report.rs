@@ -3,10 +3,10 @@
 use dstack_attestation::event_log::EventLog;
 use dstack_attestation::key_chain::{KeyChainError, Link};
 use dstack_attestation::quote::TdxQuote;
-use dstack_attestation::{AppEvidence, AppExpectation, verify_app};
+use dstack_attestation::{CvmEvidence, Policy};
 use dstack_check::{Hinted, Report, Status, Verdict};
 
-use crate::evidence::{emulated, expectation, recorded};
+use crate::evidence::{emulated, expectation, recorded, verify_app};
 
 /// One finding a paragraph, in the order of the report.
 fn text(report: &Report) -> String {
@@ -32,12 +32,12 @@ fn text(report: &Report) -> String {
 
 #[test]
 fn of_the_recorded_agent() {
-    insta::assert_snapshot!(text(&verify_app("recorded", &recorded(), &AppExpectation::new())));
+    insta::assert_snapshot!(text(&verify_app("recorded", &recorded(), &Policy::new())));
 }
 
 #[test]
 fn of_no_evidence() {
-    let report = verify_app("nothing", &AppEvidence::new(), &AppExpectation::new());
+    let report = verify_app("nothing", &CvmEvidence::new(), &Policy::new());
     assert_eq!(report.verdict(), Verdict::Undetermined);
     insta::assert_snapshot!(text(&report));
 }
@@ -64,7 +64,7 @@ fn of_a_log_that_was_edited() {
         "\"event\":\"storage-fs\",\"event_payload\":\"7a6673\"",
         "\"event\":\"compose-hash\",\"event_payload\":\"7a6673\"",
     ));
-    insta::assert_snapshot!(text(&verify_app("edited", &evidence, &AppExpectation::new())));
+    insta::assert_snapshot!(text(&verify_app("edited", &evidence, &Policy::new())));
 }
 
 #[test]

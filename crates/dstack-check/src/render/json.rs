@@ -14,7 +14,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text::escape_json;
-use crate::{CheckId, CheckSummary, Counts, Finding, MergeError, Report, ReportSet, Verdict};
+use crate::{CheckId, CheckSummary, Conclusion, Counts, Finding, MergeError, Report, ReportSet, Verdict};
 
 /// The `schema` of a report document.
 pub const REPORT_SCHEMA: &str = "dstack-check/report/v1";
@@ -202,6 +202,9 @@ struct ReportDocument<'a> {
     meta: Cow<'a, BTreeMap<String, String>>,
     /// The findings, in order.
     findings: Cow<'a, [Finding]>,
+    /// What the findings come to, question by question.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    conclusions: Cow<'a, [Conclusion]>,
 }
 
 impl<'a> ReportDocument<'a> {
@@ -213,6 +216,7 @@ impl<'a> ReportDocument<'a> {
             counts: report.counts(),
             meta: Cow::Borrowed(&report.meta),
             findings: Cow::Borrowed(&report.findings),
+            conclusions: Cow::Borrowed(&report.conclusions),
         }
     }
 }
@@ -283,9 +287,11 @@ impl<'de> Deserialize<'de> for Report {
             #[serde(default)]
             meta: BTreeMap<String, String>,
             findings: Vec<Finding>,
+            #[serde(default)]
+            conclusions: Vec<Conclusion>,
         }
-        let Read { subject, meta, findings, .. } = Read::deserialize(deserializer)?;
-        Ok(Self { subject, meta, findings })
+        let Read { subject, meta, findings, conclusions, .. } = Read::deserialize(deserializer)?;
+        Ok(Self { subject, meta, findings, conclusions })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dstack_attestation::event_log::EventLog;
 use dstack_attestation::quote::TdxQuote;
-use dstack_attestation::{AppEvidence, AppExpectation, Digest32, MrConfigId, verify_app};
+use dstack_attestation::{CvmEvidence, Digest32, MrConfigId, Policy, Verifier};
 use dstack_vmm_client::DstackVersion;
 use dstack_vmm_client::api::PublicKeyResponse;
 use dstack_vmm_client::app_compose::ComposeHash;
@@ -20,12 +20,12 @@ async fn checked(rig: &Rig, id: &str, deployed: &str, danger_accept_emulated: bo
     let report_data = json!({ "report_data": "07".repeat(64) }).to_string();
     let info = over_unix(&socket, "POST", "/Info", Some("{}")).await;
     let quote = over_unix(&socket, "POST", "/GetQuote", Some(&report_data)).await;
-    let evidence = AppEvidence::new().read_info(info.text()).unwrap().read_quote(quote.text()).unwrap();
-    let expectation = AppExpectation::new()
+    let evidence = CvmEvidence::new().read_info(info.text()).unwrap().read_quote(quote.text()).unwrap();
+    let policy = Policy::new()
         .compose(deployed)
         .report_data([7; 64].into())
         .danger_accept_emulated(danger_accept_emulated);
-    let report = verify_app("web", &evidence, &expectation);
+    let report = Verifier::new(policy, std::time::SystemTime::now()).app("web", &evidence);
     let lines =
         report.findings().iter().map(|finding| format!("{} {}", finding.status.word(), finding.id.as_str()));
     lines.collect::<Vec<_>>().join("\n")

@@ -1,0 +1,174 @@
+//! Checks of the app-compose.
+
+use dstack_check::{CheckDef, Finding, Fix};
+use serde::Deserialize;
+
+use crate::event_log::KeyProvider;
+use crate::verify::cvm::subject::{Part, Subject, one_of};
+use crate::{Digest32, Id20, MrConfigId, hash};
+
+const NO_EVENT: &str = "the log has no readable compose-hash event before system-ready";
+
+pub(super) fn reported(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let Some(logged) = subject.system.compose_hash else { return check.fail().observed(NO_EVENT) };
+    let Some(text) = subject.app_compose() else {
+        return check
+            .unknown("the guest shows no app-compose")
+            .fix(Fix::new("set public_tcbinfo in the app-compose, or ask the operator for the text"));
+    };
+    let shown = hash::sha256(&[text.as_bytes()]);
+    if shown == logged {
+        return check.pass().observed(format!("compose hash {logged}"));
+    }
+    check
+        .fail()
+        .observed(format!("the shown text hashes to {shown}"))
+        .expected(format!("the measured compose hash {logged}"))
+        .evidence("app_compose", excerpt(text))
+        .fix(Fix::new(
+            "do not rely on the app-compose the guest shows: the running app was started from another one",
+        ))
+}
+
+pub(super) fn deployed(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let allowed = &subject.policy.compose_hashes;
+    if allowed.is_empty() {
+        return check.not_applicable();
+    }
+    let Some(logged) = subject.system.compose_hash else { return check.fail().observed(NO_EVENT) };
+    if allowed.contains(&logged) {
+        return check.pass().observed(format!("compose hash {logged}"));
+    }
+    let finding = check
+        .fail()
+        .observed(format!("measured compose hash {logged}"))
+        .expected(format!("compose hash {}", one_of(allowed)));
+    match other_form(subject, &logged) {
+        Some(fix) => finding.fix(Fix::new(fix)),
+        None => finding.fix(Fix::new(
+            "compare the app-compose you deployed with the one that runs, and deploy again if they differ",
+        )),
+    }
+}
+
+/// Why the hash differs, where it is only for the form of the same app-compose.
+fn other_form(subject: &Subject<'_>, logged: &Digest32) -> Option<&'static str> {
+    subject.policy.composes.iter().find_map(|bytes| other_form_of(bytes, subject, logged))
+}
+
+fn other_form_of(bytes: &[u8], subject: &Subject<'_>, logged: &Digest32) -> Option<&'static str> {
+    let trimmed = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    if [&[trimmed] as &[&[u8]], &[trimmed, b"\n"]].iter().any(|parts| hash::sha256(parts) == *logged) {
+        return Some("compare the very bytes that were sent: yours differ from them by a newline at the end");
+    }
+    let shown = subject.app_compose().filter(|text| hash::sha256(&[text.as_bytes()]) == *logged)?;
+    let same = |a: &[u8], b: &[u8]| {
+        let a: serde_json::Value = serde_json::from_slice(a).ok()?;
+        let b: serde_json::Value = serde_json::from_slice(b).ok()?;
+        Some(a == b)
+    };
+    let same = same(bytes, shown.as_bytes()) == Some(true);
+    same.then_some("compare the very bytes that were sent: yours are the same JSON written differently")
+}
+
+pub(super) fn mr_config_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let Part::Read(quote) = &subject.quote else { return check.not_applicable() };
+    let bytes = quote.report.creator.mr_config_id;
+    let committed = match MrConfigId::parse(&bytes) {
+        Ok(committed) => committed,
+        Err(error) => {
+            return check.unknown(error.to_string()).observed(bytes.to_string());
+        }
+    };
+    let Some(logged) = subject.system.compose_hash else { return check.fail().observed(NO_EVENT) };
+    let computed = match committed {
+        MrConfigId::Unused => {
+            return check
+                .warn()
+                .observed("MRCONFIGID is zero: nothing was committed to")
+                .fix(Fix::new("use an OS image of dstack 0.5.2 or later"));
+        }
+        MrConfigId::V1 { .. } => MrConfigId::v1(logged),
+        MrConfigId::V2 { .. } => match version_2(subject, &logged) {
+            Ok(computed) => computed,
+            Err(why) => return check.unknown(why),
+        },
+        MrConfigId::V3 { .. } => match version_3(subject, &logged) {
+            Ok(computed) => computed,
+            Err(Obstacle::Unknown(why)) => return check.unknown(why),
+            Err(Obstacle::Wrong(what)) => return check.fail().observed(what).expected(logged.to_string()),
+        },
+    };
+    let version = committed.version();
+    if computed == committed {
+        return check.pass().observed(format!("version {version}, compose hash {logged}"));
+    }
+    check
+        .fail()
+        .observed(format!("MRCONFIGID {}", committed.to_bytes()))
+        .expected(format!("MRCONFIGID {}, for the measured compose hash {logged}", computed.to_bytes()))
+        .fix(Fix::new("do not trust the CVM: it was created for another app-compose than it says it runs"))
+}
+
+fn version_2(subject: &Subject<'_>, logged: &Digest32) -> Result<MrConfigId, String> {
+    let system = &subject.system;
+    let app_id = system.app_id.ok_or("MRCONFIGID has version 2, and the log has no app-id event")?;
+    let provider = system
+        .key_provider
+        .as_ref()
+        .ok_or("MRCONFIGID has version 2, and the log has no key-provider event")?;
+    let (kind, id) = readable_provider(provider)?;
+    Ok(MrConfigId::v2(logged, &app_id, kind, &id))
+}
+
+fn readable_provider(provider: &KeyProvider) -> Result<(crate::event_log::KeyProviderKind, Vec<u8>), String> {
+    let kind = provider.kind().ok_or_else(|| format!("the key provider {:?} is not known", provider.name))?;
+    let id = provider.id_bytes().map_err(|error| format!("the key provider's id: {error}"))?;
+    Ok((kind, id))
+}
+
+enum Obstacle {
+    Unknown(String),
+    Wrong(String),
+}
+
+/// The members of a version 3 document that a log can be held against.
+#[derive(Deserialize)]
+struct Document {
+    version: u64,
+    compose_hash: Digest32,
+    #[serde(default)]
+    app_id: Option<Id20>,
+}
+
+fn version_3(subject: &Subject<'_>, logged: &Digest32) -> Result<MrConfigId, Obstacle> {
+    let Some(text) = subject.evidence.mr_config_document.as_deref() else {
+        let why = "MRCONFIGID has version 3, and the document it stands for was not given";
+        return Err(Obstacle::Unknown(why.to_owned()));
+    };
+    let document: Document = serde_json::from_str(text)
+        .map_err(|error| Obstacle::Unknown(format!("the document behind MRCONFIGID: {error}")))?;
+    if document.version != 3 {
+        return Err(Obstacle::Wrong(format!(
+            "the document behind MRCONFIGID has version {}",
+            document.version
+        )));
+    }
+    if document.compose_hash != *logged {
+        return Err(Obstacle::Wrong(format!(
+            "the document behind MRCONFIGID names {}",
+            document.compose_hash
+        )));
+    }
+    match (document.app_id, subject.system.app_id) {
+        (Some(named), Some(app)) if named != app => {
+            Err(Obstacle::Wrong(format!("the document behind MRCONFIGID names app {named}, the log {app}")))
+        }
+        _ => Ok(MrConfigId::v3(text.as_bytes())),
+    }
+}
+
+/// The beginning of the text, so that a reader recognises it.
+fn excerpt(text: &str) -> String {
+    text.chars().take(200).collect()
+}

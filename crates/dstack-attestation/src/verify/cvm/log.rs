@@ -1,0 +1,102 @@
+//! Checks of the event log.
+
+use dstack_check::{CheckDef, Finding, Fix};
+
+use crate::event_log::{Divergence, EventLog, Rtmr};
+use crate::quote::TdxQuote;
+use crate::verify::cvm::subject::{Part, Subject, list};
+
+pub(super) fn readable(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    match &subject.log {
+        Part::Absent => check.unknown("no event log was given, and tcb_info has none").fix(Fix::new(
+            "fetch the log with GetQuote from inside the CVM, or set public_tcbinfo in the app-compose",
+        )),
+        Part::Unreadable(why) => check.unknown(why),
+        Part::Read(log) => check
+            .pass()
+            .observed(format!("{} entries", log.entries().len()))
+            .evidence(subject.log_source, runtime_names(log)),
+    }
+}
+
+fn runtime_names(log: &EventLog) -> String {
+    let names: Vec<String> = log.runtime_events().map(|event| format!("{:?}", event.entry.name())).collect();
+    format!("RTMR3: {}", names.join(", "))
+}
+
+pub(super) fn digests(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let Part::Read(log) = &subject.log else { return check.unknown("there is no log") };
+    let wrong: Vec<Divergence> = log.divergences().collect();
+    if wrong.is_empty() {
+        let runtime = log.runtime_events().count();
+        return check.pass().observed(format!("{runtime} runtime events"));
+    }
+    check
+        .fail()
+        .observed(list(&wrong))
+        .expected("the digest of every runtime event is the hash of its name and payload")
+        .fix(Fix::new("do not believe the log: somebody changed it after it was written"))
+}
+
+pub(super) fn order(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let problems = &subject.system.problems;
+    if problems.is_empty() {
+        return check.pass();
+    }
+    let finding = if problems.iter().any(|problem| problem.is_ambiguous()) {
+        check.fail().fix(Fix::new("do not believe the log: it gives two answers to one question, or none"))
+    } else {
+        check.warn().fix(Fix::new("compare the OS image with the version of dstack it is said to be"))
+    };
+    finding.observed(list(problems)).expected("dstack's events, in the order in which a boot measures them")
+}
+
+pub(super) fn boot_complete(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let app_events = subject.system.app_events;
+    match subject.system.system_ready {
+        Some(index) => check
+            .pass()
+            .observed(format!("system-ready is entry {index}, followed by {app_events} of the app")),
+        None => check
+            .fail()
+            .observed("no system-ready event")
+            .expected("a system-ready event in RTMR3")
+            .fix(Fix::new("wait until the guest has booted and fetch the evidence again")),
+    }
+}
+
+pub(super) fn replay_rtmr3(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let (Part::Read(log), Part::Read(quote)) = (&subject.log, &subject.quote) else {
+        return check.not_applicable();
+    };
+    match divergence(log, quote, Rtmr::Rtmr3) {
+        None => check.pass().observed(format!("RTMR3 {}", quote.report.measurements.rtmr3)),
+        Some(divergence) => {
+            let older = matches!(divergence, Divergence::Register { matched_after: Some(_), .. });
+            let fix = if older {
+                "take quote and log from one and the same answer: events were measured after this quote was made"
+            } else {
+                "do not believe the log: it is not the one of this quote, or entries were changed, moved or removed"
+            };
+            check.fail().observed(divergence.to_string()).expected("the quote's RTMR3").fix(Fix::new(fix))
+        }
+    }
+}
+
+pub(super) fn replay_boot(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let (Part::Read(log), Part::Read(quote)) = (&subject.log, &subject.quote) else {
+        return check.not_applicable();
+    };
+    let boot = [Rtmr::Rtmr0, Rtmr::Rtmr1, Rtmr::Rtmr2];
+    let wrong: Vec<Divergence> = boot.into_iter().filter_map(|rtmr| divergence(log, quote, rtmr)).collect();
+    if wrong.is_empty() {
+        return check.pass();
+    }
+    check.fail().observed(list(&wrong)).expected("the quote's RTMR0 to RTMR2").fix(Fix::new(
+        "compare RTMR0 to RTMR2 of the quote itself with those of the OS image, not with the log",
+    ))
+}
+
+fn divergence(log: &EventLog, quote: &TdxQuote, rtmr: Rtmr) -> Option<Divergence> {
+    log.register_divergence(rtmr, &quote.report.measurements.rtmrs().get(rtmr))
+}
