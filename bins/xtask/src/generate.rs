@@ -91,7 +91,13 @@ fn schema(schema: &serde_json::Value) -> Result<String, Failure> {
 /// Every check of the project: whose it is, what it is about, and the checks.
 fn checks() -> Vec<(&'static str, &'static str, Vec<CheckDef>)> {
     vec![
-        ("dstack-attestation", "What an app proves", dstack_attestation::CVM_CHECKS.to_vec()),
+        ("dstack-attestation", "What a CVM proves", dstack_attestation::cvm_checks().collect()),
+        ("dstack-attestation", "Certificates", dstack_attestation::CERTIFICATE_CHECKS.to_vec()),
+        ("dstack-attestation", "What a KMS proves", dstack_attestation::KMS_CHECKS.to_vec()),
+        ("dstack-attestation", "What a gateway proves", dstack_attestation::GATEWAY_CHECKS.to_vec()),
+        ("dstack-attestation", "What an ingress proves", dstack_attestation::INGRESS_CHECKS.to_vec()),
+        ("dstack-attestation", "OS images", dstack_attestation::IMAGE_CHECKS.to_vec()),
+        ("dstack-attestation", "App-composes and their claims", dstack_attestation::COMPOSE_CHECKS.to_vec()),
         ("dstack-vmm-client", "App-compose documents", dstack_vmm_client::app_compose::CHECKS.to_vec()),
         ("dstack-vmm-client", "vmm.toml", dstack_vmm_client::config::CHECKS.to_vec()),
         ("dstack-vmm-client", "Deployments", dstack_vmm_client::deploy::checks::CHECKS.to_vec()),

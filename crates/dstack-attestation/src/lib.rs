@@ -24,7 +24,7 @@ pub use measurement::{CreatorFields, Measurements};
 pub use mr_config_id::{MrConfigDocument, MrConfigId, MrConfigIdError};
 pub use policy::{Aspect, Policy};
 pub use verify::{
-    CERTIFICATE_CHECKS, COMPOSE_CHECKS, CVM_CHECKS, CertificateEvidence, ComposeClaim, CvmEvidence,
-    EvidenceError, GATEWAY_CHECKS, GatewayEvidence, IMAGE_CHECKS, INGRESS_CHECKS, ImageClaim,
-    IngressEvidence, KMS_CHECKS, KmsEvidence, QuotedKey, Verifier,
+    CERTIFICATE_CHECKS, COMPOSE_CHECKS, CertificateEvidence, ComposeClaim, CvmEvidence, EvidenceError,
+    GATEWAY_CHECKS, GatewayEvidence, IMAGE_CHECKS, INGRESS_CHECKS, ImageClaim, IngressEvidence, KMS_CHECKS,
+    KmsEvidence, QuotedKey, Verifier, cvm_checks,
 };

@@ -2,9 +2,9 @@
 
 use dstack_check::Report;
 
-use crate::Policy;
+use super::cvm::Subject;
 
 /// Adds the conclusions to a report about a CVM.
-pub(super) fn conclude(report: Report, _policy: &Policy) -> Report {
+pub(super) fn conclude(report: Report, _subject: &Subject<'_>) -> Report {
     report
 }

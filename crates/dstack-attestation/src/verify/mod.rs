@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 pub use certificate::{CERTIFICATE_CHECKS, CertificateEvidence};
 pub use compose::{COMPOSE_CHECKS, ComposeClaim};
-pub use cvm::{CVM_CHECKS, CvmEvidence, EvidenceError};
+pub use cvm::{CvmEvidence, EvidenceError, cvm_checks};
 pub use gateway::{GATEWAY_CHECKS, GatewayEvidence, QuotedKey};
 pub use image::{IMAGE_CHECKS, ImageClaim};
 pub use ingress::{INGRESS_CHECKS, IngressEvidence};

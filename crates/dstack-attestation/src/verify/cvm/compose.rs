@@ -7,9 +7,37 @@ use crate::event_log::KeyProvider;
 use crate::verify::cvm::subject::{Part, Subject, one_of};
 use crate::{Digest32, Id20, MrConfigId, hash};
 
+/// The checks of this file, parents before children.
+pub(super) const CHECKS: &[CheckDef] = &[
+    CheckDef::new("app.compose.hash", "the app-compose that the guest shows is the one that was measured")
+        .layer("app")
+        .parents(&["eventlog.readable"])
+        .needs("the app-compose text from the guest's tcb_info")
+        .why("reading the shown app-compose tells nothing about the app when another one was measured"),
+    CheckDef::new("app.compose.deployed", "the measured app-compose is the one that was deployed")
+        .layer("app")
+        .parents(&["eventlog.readable"])
+        .needs("the app-compose that was deployed, or its hash")
+        .why("the app-compose decides which code runs"),
+    CheckDef::new("app.mrconfigid.compose", "the CVM was created for the measured app-compose")
+        .layer("app")
+        .parents(&["eventlog.readable", "quote.readable"])
+        .why("MRCONFIGID is fixed before the guest starts and cannot be changed from inside"),
+];
+
+/// Carries out a check of this file.
+pub(super) fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Option<Finding> {
+    Some(match check.id {
+        "app.compose.hash" => reported(check, subject),
+        "app.compose.deployed" => deployed(check, subject),
+        "app.mrconfigid.compose" => mr_config_id(check, subject),
+        _ => return None,
+    })
+}
+
 const NO_EVENT: &str = "the log has no readable compose-hash event before system-ready";
 
-pub(super) fn reported(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn reported(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let Some(logged) = subject.system.compose_hash else { return check.fail().observed(NO_EVENT) };
     let Some(text) = subject.app_compose() else {
         return check
@@ -30,7 +58,7 @@ pub(super) fn reported(check: &CheckDef, subject: &Subject<'_>) -> Finding {
         ))
 }
 
-pub(super) fn deployed(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn deployed(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let allowed = &subject.policy.compose_hashes;
     if allowed.is_empty() {
         return check.not_applicable();
@@ -71,7 +99,7 @@ fn other_form_of(bytes: &[u8], subject: &Subject<'_>, logged: &Digest32) -> Opti
     same.then_some("compare the very bytes that were sent: yours are the same JSON written differently")
 }
 
-pub(super) fn mr_config_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn mr_config_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let Part::Read(quote) = &subject.quote else { return check.not_applicable() };
     let bytes = quote.report.creator.mr_config_id;
     let committed = match MrConfigId::parse(&bytes) {

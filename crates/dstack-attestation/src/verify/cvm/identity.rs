@@ -10,6 +10,32 @@ use crate::fixed_bytes::decode_hex;
 use crate::policy::KeyProviderRule;
 use crate::verify::cvm::subject::{Subject, list, one_of};
 
+/// The checks of this file, parents before children.
+pub(super) const CHECKS: &[CheckDef] = &[
+    CheckDef::new("app.id.app-id", "the app id is the measured one")
+        .layer("identity")
+        .parents(&["eventlog.readable"])
+        .why("the KMS gives keys by app id"),
+    CheckDef::new("app.id.instance-id", "the instance id is the measured one")
+        .layer("identity")
+        .parents(&["eventlog.readable"])
+        .why("the evidence may be that of another instance of the app"),
+    CheckDef::new("app.key-provider", "the key provider is the measured one")
+        .layer("identity")
+        .parents(&["eventlog.readable"])
+        .why("whoever gives the keys can read what they protect"),
+];
+
+/// Carries out a check of this file.
+pub(super) fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Option<Finding> {
+    Some(match check.id {
+        "app.id.app-id" => app_id(check, subject),
+        "app.id.instance-id" => instance_id(check, subject),
+        "app.key-provider" => key_provider(check, subject),
+        _ => return None,
+    })
+}
+
 /// What a measured id is held against, as lower-case hex.
 struct Claims {
     /// The ids that the policy allows; empty for all.
@@ -36,7 +62,7 @@ impl Claims {
     }
 }
 
-pub(super) fn app_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn app_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let claims = claims(&subject.policy.app_ids, subject.evidence.app_id.as_deref());
     let Some(measured) = subject.system.app_id else {
         return missing(check, "app-id", &claims);
@@ -52,7 +78,7 @@ pub(super) fn app_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     }
 }
 
-pub(super) fn instance_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn instance_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let claims = claims(&subject.policy.instance_ids, subject.evidence.instance_id.as_deref());
     match subject.system.instance_id {
         None => missing(check, "instance-id", &claims),
@@ -92,7 +118,7 @@ fn compare(check: &CheckDef, what: &str, measured: &str, claims: &Claims) -> Fin
         .fix(Fix::new("make sure that the evidence is that of the app and the instance you asked for"))
 }
 
-pub(super) fn key_provider(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn key_provider(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let allowed = &subject.policy.key_providers;
     let reported = subject.evidence.key_provider_info.as_deref().filter(|text| !text.is_empty());
     let asked = !allowed.is_empty();

@@ -6,7 +6,48 @@ use crate::event_log::{Divergence, EventLog, Rtmr};
 use crate::quote::TdxQuote;
 use crate::verify::cvm::subject::{Part, Subject, list};
 
-pub(super) fn readable(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+/// The checks of this file, parents before children.
+pub(super) const CHECKS: &[CheckDef] = &[
+    CheckDef::new("eventlog.readable", "the event log can be read")
+        .layer("event log")
+        .needs("the event log that comes with a quote, or the guest's tcb_info")
+        .why("the log explains what the registers in the quote stand for"),
+    CheckDef::new("eventlog.digests", "every runtime event has the digest of its content")
+        .layer("event log")
+        .parents(&["eventlog.readable"])
+        .why("an entry that shows one thing and was measured as another explains nothing"),
+    CheckDef::new("eventlog.order", "dstack's events are each there once and in order")
+        .layer("event log")
+        .parents(&["eventlog.readable"])
+        .why("two events of one name are two answers to one question"),
+    CheckDef::new("eventlog.boot-complete", "the guest finished booting")
+        .layer("event log")
+        .parents(&["eventlog.readable"])
+        .why("before system-ready, what dstack measures is not complete"),
+    CheckDef::new("eventlog.replay-rtmr3", "the log replays to the quote's RTMR3")
+        .layer("event log")
+        .parents(&["eventlog.readable", "quote.readable"])
+        .why("only then do the events of dstack and the app stand for what was measured"),
+    CheckDef::new("eventlog.replay-boot", "the log replays to the quote's RTMR0 to RTMR2")
+        .layer("event log")
+        .parents(&["eventlog.readable", "quote.readable"])
+        .why("only then do the boot entries stand for what the firmware and the kernel measured"),
+];
+
+/// Carries out a check of this file.
+pub(super) fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Option<Finding> {
+    Some(match check.id {
+        "eventlog.readable" => readable(check, subject),
+        "eventlog.digests" => digests(check, subject),
+        "eventlog.order" => order(check, subject),
+        "eventlog.boot-complete" => boot_complete(check, subject),
+        "eventlog.replay-rtmr3" => replay_rtmr3(check, subject),
+        "eventlog.replay-boot" => replay_boot(check, subject),
+        _ => return None,
+    })
+}
+
+fn readable(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     match &subject.log {
         Part::Absent => check.unknown("no event log was given, and tcb_info has none").fix(Fix::new(
             "fetch the log with GetQuote from inside the CVM, or set public_tcbinfo in the app-compose",
@@ -24,7 +65,7 @@ fn runtime_names(log: &EventLog) -> String {
     format!("RTMR3: {}", names.join(", "))
 }
 
-pub(super) fn digests(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn digests(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let Part::Read(log) = &subject.log else { return check.unknown("there is no log") };
     let wrong: Vec<Divergence> = log.divergences().collect();
     if wrong.is_empty() {
@@ -38,7 +79,7 @@ pub(super) fn digests(check: &CheckDef, subject: &Subject<'_>) -> Finding {
         .fix(Fix::new("do not believe the log: somebody changed it after it was written"))
 }
 
-pub(super) fn order(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn order(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let problems = &subject.system.problems;
     if problems.is_empty() {
         return check.pass();
@@ -51,7 +92,7 @@ pub(super) fn order(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     finding.observed(list(problems)).expected("dstack's events, in the order in which a boot measures them")
 }
 
-pub(super) fn boot_complete(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn boot_complete(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let app_events = subject.system.app_events;
     match subject.system.system_ready {
         Some(index) => check
@@ -65,7 +106,7 @@ pub(super) fn boot_complete(check: &CheckDef, subject: &Subject<'_>) -> Finding 
     }
 }
 
-pub(super) fn replay_rtmr3(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn replay_rtmr3(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let (Part::Read(log), Part::Read(quote)) = (&subject.log, &subject.quote) else {
         return check.not_applicable();
     };
@@ -83,7 +124,7 @@ pub(super) fn replay_rtmr3(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     }
 }
 
-pub(super) fn replay_boot(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn replay_boot(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let (Part::Read(log), Part::Read(quote)) = (&subject.log, &subject.quote) else {
         return check.not_applicable();
     };

@@ -1,60 +1,73 @@
 //! What do quote, event log and the guest's own words prove about a CVM?
 
-mod checks;
 mod compose;
 mod evidence;
+mod freshness;
 mod identity;
 mod log;
+mod operator;
+mod os;
 mod quote;
 mod subject;
 mod tcb_info;
 
-pub use checks::CVM_CHECKS;
 pub use evidence::{CvmEvidence, EvidenceError};
 
 use dstack_check::{Catalogue, CheckDef, Finding, Report};
 
 use super::{Verifier, conclude};
-use subject::Subject;
+pub(super) use subject::Subject;
+
+/// One file of checks: which there are, and how they are carried out.
+struct Room {
+    checks: &'static [CheckDef],
+    evaluate: fn(&CheckDef, &Subject<'_>) -> Option<Finding>,
+}
+
+macro_rules! rooms {
+    ($($room:ident),+) => { &[$(Room { checks: $room::CHECKS, evaluate: $room::evaluate }),+] };
+}
+
+const ROOMS: &[Room] = rooms![quote, log, os, compose, identity, tcb_info, operator, freshness];
+
+/// Every check that [`Verifier::app`] carries out. Reports about a KMS, a gateway, an ingress or a certificate have
+/// them too, for the CVM behind the evidence.
+pub fn cvm_checks() -> impl Iterator<Item = CheckDef> {
+    ROOMS.iter().flat_map(|room| room.checks).copied()
+}
+
+/// Carries out a check of a CVM.
+pub(super) fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+    let found = ROOMS.iter().find_map(|room| (room.evaluate)(check, subject));
+    found.unwrap_or_else(|| check.unknown("this version does not know how to carry the check out"))
+}
 
 impl Verifier {
     /// Judges the evidence about an app.
     ///
     /// `name` is the report's subject, such as the app's name or its URL.
     pub fn app(&self, name: impl Into<String>, evidence: &CvmEvidence) -> Report {
-        // A test constructs the same catalogue: ids, parents and order are constants.
-        let catalogue = Catalogue::new(CVM_CHECKS.iter().copied()).expect("the checks form a catalogue");
+        self.cvm(name, evidence, &[], |check, _| check.unknown("no such check"))
+    }
+
+    /// Judges the CVM behind some evidence with its own checks and with `more`, which may stand on them.
+    pub(super) fn cvm(
+        &self,
+        name: impl Into<String>,
+        evidence: &CvmEvidence,
+        more: &[CheckDef],
+        judge: impl Fn(&CheckDef, &Subject<'_>) -> Finding,
+    ) -> Report {
+        // A test constructs the same catalogues: ids, parents and order are constants.
+        let catalogue =
+            Catalogue::new(cvm_checks().chain(more.iter().copied())).expect("the checks form a catalogue");
         let subject = Subject::new(evidence, self);
-        let report = Report::evaluate(name, &catalogue, |check| evaluate(check, &subject));
+        let report = Report::evaluate(name, &catalogue, |check| {
+            if more.contains(check) { judge(check, &subject) } else { evaluate(check, &subject) }
+        });
         let report =
             if subject.emulated().is_some() { report.with_meta("evidence", "EMULATED") } else { report };
-        conclude::conclude(report, &self.policy)
-    }
-}
-
-fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Finding {
-    match check.id {
-        "eventlog.readable" => log::readable(check, subject),
-        "eventlog.digests" => log::digests(check, subject),
-        "eventlog.order" => log::order(check, subject),
-        "eventlog.replay-rtmr3" => log::replay_rtmr3(check, subject),
-        "eventlog.replay-boot" => log::replay_boot(check, subject),
-        "eventlog.boot-complete" => log::boot_complete(check, subject),
-        "quote.present" => quote::present(check, subject),
-        "quote.readable" => quote::readable(check, subject),
-        "quote.signature" => quote::signature(check, subject),
-        "quote.debug" => quote::debug(check, subject),
-        "quote.module-signer" => quote::module_signer(check, subject),
-        "quote.service-td" => quote::service_td(check, subject),
-        "quote.report-data" => quote::report_data(check, subject),
-        "app.compose.hash" => compose::reported(check, subject),
-        "app.compose.deployed" => compose::deployed(check, subject),
-        "app.mrconfigid.compose" => compose::mr_config_id(check, subject),
-        "app.id.app-id" => identity::app_id(check, subject),
-        "app.id.instance-id" => identity::instance_id(check, subject),
-        "app.key-provider" => identity::key_provider(check, subject),
-        "app.tcb-info.consistent" => tcb_info::consistent(check, subject),
-        _ => check.unknown("this version does not know how to carry the check out"),
+        conclude::conclude(report, &subject)
     }
 }
 
@@ -65,13 +78,13 @@ mod tests {
 
     #[test]
     fn the_checks_form_a_catalogue_and_each_is_carried_out() {
-        let catalogue = Catalogue::new(CVM_CHECKS.iter().copied()).unwrap();
-        assert_eq!(catalogue.len(), CVM_CHECKS.len());
+        let catalogue = Catalogue::new(cvm_checks()).unwrap();
+        assert_eq!(catalogue.len(), cvm_checks().count());
         let (evidence, verifier) =
             (CvmEvidence::default(), Verifier::new(Policy::default(), std::time::SystemTime::UNIX_EPOCH));
         let subject = Subject::new(&evidence, &verifier);
-        for check in CVM_CHECKS {
-            let finding = evaluate(check, &subject);
+        for check in cvm_checks() {
+            let finding = evaluate(&check, &subject);
             assert_eq!(finding.id.as_str(), check.id);
             assert!(!format!("{:?}", finding.status).contains("does not know how"), "{}", check.id);
         }

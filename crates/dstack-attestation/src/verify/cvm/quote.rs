@@ -5,7 +5,50 @@ use dstack_check::{CheckDef, Finding, Fix, Status};
 use crate::quote::TdReport;
 use crate::verify::cvm::subject::{Part, Subject};
 
-pub(super) fn present(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+/// The checks of this file, parents before children.
+pub(super) const CHECKS: &[CheckDef] = &[
+    CheckDef::new("quote.present", "there is a quote")
+        .layer("quote")
+        .needs("an answer of the guest agent's GetQuote")
+        .why("without a quote, everything rests on what the host and the guest say about themselves"),
+    CheckDef::new("quote.readable", "the quote is a TDX quote").layer("quote").parents(&["quote.present"]),
+    CheckDef::new("quote.signature", "the quote was signed by genuine TDX hardware")
+        .layer("quote")
+        .why("only the signature ties the values in a quote to hardware"),
+    CheckDef::new("quote.debug", "the quote says that the host cannot debug the CVM")
+        .layer("quote")
+        .parents(&["quote.readable"])
+        .why("the host can read and change the memory of a TD in debug mode"),
+    CheckDef::new("quote.module-signer", "the quote names a TDX module of Intel's")
+        .layer("quote")
+        .parents(&["quote.readable"])
+        .why("the TDX module keeps the host out of the CVM"),
+    CheckDef::new("quote.service-td", "the quote names no service TD")
+        .layer("quote")
+        .parents(&["quote.readable"])
+        .why("a service TD can migrate the CVM, which dstack does not provide for"),
+    CheckDef::new("quote.report-data", "the quote answers the challenge")
+        .layer("quote")
+        .parents(&["quote.readable"])
+        .needs("the report data that was asked for")
+        .why("a quote without a fresh challenge may be an old one"),
+];
+
+/// Carries out a check of this file.
+pub(super) fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Option<Finding> {
+    Some(match check.id {
+        "quote.present" => present(check, subject),
+        "quote.readable" => readable(check, subject),
+        "quote.signature" => signature(check, subject),
+        "quote.debug" => debug(check, subject),
+        "quote.module-signer" => module_signer(check, subject),
+        "quote.service-td" => service_td(check, subject),
+        "quote.report-data" => report_data(check, subject),
+        _ => return None,
+    })
+}
+
+fn present(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     if let Some(quote) = &subject.evidence.quote {
         return check.pass().observed(format!("{} bytes", quote.len()));
     }
@@ -17,7 +60,7 @@ pub(super) fn present(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     ))
 }
 
-pub(super) fn readable(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn readable(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     match &subject.quote {
         Part::Absent => check.not_applicable(),
         Part::Unreadable(why) => check.unknown(why),
@@ -32,7 +75,7 @@ pub(super) fn readable(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     }
 }
 
-pub(super) fn signature(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn signature(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     if let Some(mark) = subject.emulated() {
         let finding = if subject.policy.danger_accept_emulated {
             check.warn()
@@ -72,7 +115,7 @@ fn on_platform(check: &CheckDef, subject: &Subject<'_>, judge: impl FnOnce(&TdRe
     finding
 }
 
-pub(super) fn debug(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn debug(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     on_platform(check, subject, |report| {
         let attributes = report.td_attributes;
         let finding = if attributes.untrusted() {
@@ -87,7 +130,7 @@ pub(super) fn debug(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     })
 }
 
-pub(super) fn module_signer(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn module_signer(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     on_platform(check, subject, |report| {
         if report.mr_signer_seam.is_zero() {
             return check.pass();
@@ -100,7 +143,7 @@ pub(super) fn module_signer(check: &CheckDef, subject: &Subject<'_>) -> Finding 
     })
 }
 
-pub(super) fn service_td(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn service_td(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     on_platform(check, subject, |report| match report.mr_service_td {
         None => check.not_applicable(),
         Some(service) if service.is_zero() => check.pass(),
@@ -112,7 +155,7 @@ pub(super) fn service_td(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     })
 }
 
-pub(super) fn report_data(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn report_data(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let Some(expected) = subject.policy.report_data else { return check.not_applicable() };
     on_report(check, subject, |report| {
         if report.report_data == expected {

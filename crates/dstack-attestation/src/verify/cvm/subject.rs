@@ -7,7 +7,7 @@ use crate::quote::{TdxQuote, emulated};
 use crate::verify::{CvmEvidence, Verifier};
 
 /// A part of the evidence: not given, not readable and why, or read.
-pub(super) enum Part<T> {
+pub(in crate::verify) enum Part<T> {
     Absent,
     Unreadable(String),
     Read(T),
@@ -23,21 +23,21 @@ impl<T> Part<T> {
     }
 }
 
-pub(super) struct Subject<'a> {
-    pub(super) evidence: &'a CvmEvidence,
-    pub(super) policy: &'a Policy,
-    pub(super) verifier: &'a Verifier,
-    pub(super) quote: Part<TdxQuote>,
-    pub(super) log: Part<EventLog>,
+pub(in crate::verify) struct Subject<'a> {
+    pub(in crate::verify) evidence: &'a CvmEvidence,
+    pub(in crate::verify) policy: &'a Policy,
+    pub(in crate::verify) verifier: &'a Verifier,
+    pub(in crate::verify) quote: Part<TdxQuote>,
+    pub(in crate::verify) log: Part<EventLog>,
     /// Where the log was taken from, in words.
-    pub(super) log_source: &'static str,
+    pub(in crate::verify) log_source: &'static str,
     /// What the log says about the system; empty without a log.
-    pub(super) system: SystemEvents,
-    pub(super) tcb_info: Part<TcbInfo>,
+    pub(in crate::verify) system: SystemEvents,
+    pub(in crate::verify) tcb_info: Part<TcbInfo>,
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(evidence: &'a CvmEvidence, verifier: &'a Verifier) -> Self {
+    pub(in crate::verify) fn new(evidence: &'a CvmEvidence, verifier: &'a Verifier) -> Self {
         let given = |text: &'a Option<String>| text.as_deref().filter(|text| !text.is_empty());
         let tcb_info = Part::of(given(&evidence.tcb_info).map(|text| {
             let read: Result<TcbInfo, _> = serde_json::from_str(text);
@@ -62,7 +62,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The app-compose text that the guest shows.
-    pub(super) fn app_compose(&self) -> Option<&str> {
+    pub(in crate::verify) fn app_compose(&self) -> Option<&str> {
         let shown = self.evidence.app_compose.as_deref().or(match &self.tcb_info {
             Part::Read(tcb) => Some(tcb.app_compose.as_str()),
             Part::Absent | Part::Unreadable(_) => None,
@@ -71,7 +71,7 @@ impl<'a> Subject<'a> {
     }
 
     /// By what the evidence is known to be emulated, in words. `None` when nothing marks it so.
-    pub(super) fn emulated(&self) -> Option<String> {
+    pub(in crate::verify) fn emulated(&self) -> Option<String> {
         match &self.quote {
             Part::Read(quote) if quote.is_emulated() => {
                 return Some("the quote carries an emulator's mark".to_owned());
@@ -84,7 +84,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Whether the evidence is emulated and the caller takes that.
-    pub(super) fn emulated_and_accepted(&self) -> bool {
+    pub(in crate::verify) fn emulated_and_accepted(&self) -> bool {
         self.policy.danger_accept_emulated && self.emulated().is_some()
     }
 }

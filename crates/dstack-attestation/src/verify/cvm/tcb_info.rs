@@ -7,6 +7,21 @@ use crate::agent::TcbInfo;
 use crate::event_log::{Entry, EventLog, Rtmr};
 use crate::verify::cvm::subject::{Part, Subject, list};
 
+/// The checks of this file, parents before children.
+pub(super) const CHECKS: &[CheckDef] =
+    &[CheckDef::new("app.tcb-info.consistent", "the guest's tcb_info agrees with the quote and the log")
+        .layer("identity")
+        .needs("the guest agent's Info, with public_tcbinfo")
+        .why("dashboards and scripts show tcb_info, which nothing signs")];
+
+/// Carries out a check of this file.
+pub(super) fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Option<Finding> {
+    Some(match check.id {
+        "app.tcb-info.consistent" => consistent(check, subject),
+        _ => return None,
+    })
+}
+
 /// The value of one runtime register; `None` off TDX.
 const fn register(tcb: &TcbInfo, rtmr: Rtmr) -> Option<Digest48> {
     match rtmr {
@@ -17,7 +32,7 @@ const fn register(tcb: &TcbInfo, rtmr: Rtmr) -> Option<Digest48> {
     }
 }
 
-pub(super) fn consistent(check: &CheckDef, subject: &Subject<'_>) -> Finding {
+fn consistent(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let tcb = match &subject.tcb_info {
         Part::Absent => return check.not_applicable(),
         Part::Unreadable(why) => return check.unknown(why),
