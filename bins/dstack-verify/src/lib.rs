@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 use cli_support::completions::{CompletionsArgs, ManArgs};
-use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, OutputArgs};
+use cli_support::{CliError, EXIT_CODES_HELP, ExitCode, Output, OutputArgs};
 
 /// Verify what a dstack app, KMS, gateway, ingress, quote, certificate or OS image proves.
 #[derive(Debug, Parser)]
@@ -27,7 +27,7 @@ enum Command {
 /// # Errors
 /// What the command could not do, with its exit code and hints.
 pub fn run(cli: Cli) -> Result<ExitCode, CliError> {
-    let mut out = ;
+    let mut out = Output::stdout(&cli.output);
     match cli.command {
         Command::Completions(command) => command.run(&Cli::command(), &mut out),
         Command::Man(command) => command.run(&Cli::command(), &mut out),
