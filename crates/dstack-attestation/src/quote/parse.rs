@@ -3,6 +3,7 @@
 use dstack_check::{Hint, Hinted};
 
 use crate::FixedBytes;
+use crate::quote::kind::EvidenceKind;
 
 /// Why bytes are not a TDX quote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,8 +23,11 @@ pub enum QuoteError {
     /// The quote is of another kind of TEE.
     #[error("the quote's TEE type is {0:#x}, not that of TDX (0x81)")]
     TeeType(u32),
+    /// The bytes are evidence or text of another kind.
+    #[error("this is {0}, not a TDX quote")]
+    Other(EvidenceKind),
     /// The body of a version 5 quote is not a TD report.
-    #[error("quote body type {0} is not a TD report (2 or 3)")]
+    #[error("quote body type {0} is not a TD report (2 to 4)")]
     BodyType(u16),
     /// The body's stated size does not fit its type.
     #[error("a quote body of type {kind} has {expected} bytes, this one says {stated}")]
@@ -43,6 +47,7 @@ pub enum QuoteError {
 impl Hinted for QuoteError {
     fn hint(&self) -> Option<Hint> {
         match self {
+            Self::Other(kind) => kind.hint(),
             Self::TeeType(0) => {
                 Some(Hint::from("this is an SGX quote; a CVM's comes from the guest agent's `GetQuote`"))
             }

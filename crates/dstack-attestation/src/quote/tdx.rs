@@ -4,6 +4,7 @@
 //! endian.
 
 use crate::quote::emulated;
+use crate::quote::kind::EvidenceKind;
 use crate::quote::parse::{QuoteError, Reader};
 use crate::report_data::ReportData;
 use crate::{CreatorFields, Digest48, FixedBytes, Measurements};
@@ -33,9 +34,24 @@ pub enum TdReportKind {
     Td10,
     /// The report of TDX 1.5, with the fields of service TDs: 648 bytes.
     Td15,
+    /// The extended report of TDX 1.5, which also names the service TDs that are bound now: 885 bytes.
+    Td15Ex,
+}
+
+impl TdReportKind {
+    /// Its name in Intel's documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Td10 => "TDX 1.0",
+            Self::Td15 => "TDX 1.5",
+            Self::Td15Ex => "TDX 1.5ex",
+        }
+    }
 }
 
 /// The attributes of a TD: 64 bits.
+///
+/// Source: Intel TDX Module ABI Specification 348551, `TD_ATTRIBUTES`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TdAttributes(pub u64);
 
@@ -49,6 +65,54 @@ impl TdAttributes {
     pub const fn untrusted(self) -> bool {
         self.0 & 0xff != 0
     }
+
+    /// The bits that are set although the specification reserves them as zero.
+    pub const fn reserved(self) -> u64 {
+        // Bits 1 to 3, 7 to 15, 23 to 26 and 32 to 61.
+        self.0 & 0x3fff_ffff_0780_ff8e
+    }
+
+    /// Whether a service TD may move the TD, with its memory, to another host.
+    pub const fn migratable(self) -> bool {
+        self.0 & (1 << 29) != 0
+    }
+
+    /// Whether the report carries a digest of the service TDs that are bound.
+    pub const fn service_td_extension(self) -> bool {
+        self.0 & (1 << 17) != 0
+    }
+
+    /// Whether the host is kept from making the TD's own pages fault on access (SEPT_VE_DISABLE). Linux guests ask for
+    /// it; without it the host can interrupt the guest's kernel at instructions of its choice.
+    pub const fn sept_ve_disable(self) -> bool {
+        self.0 & (1 << 28) != 0
+    }
+
+    /// The names of the attributes that are set, by the specification; of those that it leaves unnamed, the bit's
+    /// number.
+    pub fn names(self) -> Vec<String> {
+        (0..u64::BITS).filter(|bit| self.0 & (1 << bit) != 0).map(name).collect()
+    }
+}
+
+fn name(bit: u32) -> String {
+    let known = match bit {
+        0 => "DEBUG",
+        4 => "HGS_PLUS_PROF",
+        5 => "PERF_PROF",
+        6 => "PMT_PROF",
+        16 => "ICSSD",
+        17 => "SERVTD_EXT",
+        27 => "LASS",
+        28 => "SEPT_VE_DISABLE",
+        29 => "MIGRATABLE",
+        30 => "PKS",
+        31 => "KL",
+        62 => "TPA",
+        63 => "PERFMON",
+        other => return format!("bit {other}"),
+    };
+    known.to_owned()
 }
 
 /// What the TDX module reports about a TD.
@@ -75,8 +139,11 @@ pub struct TdReport {
     pub creator: CreatorFields,
     /// The 64 bytes that the TD asked to be signed.
     pub report_data: ReportData,
-    /// The measurements of the service TDs bound to this TD. Only in the report of TDX 1.5.
+    /// The measurements of the service TDs bound to this TD. Only in the reports of TDX 1.5.
     pub mr_service_td: Option<Digest48>,
+    /// The measurements of the service TDs that are bound now, where the report tells them from those at the start. Only
+    /// in the extended report of TDX 1.5.
+    pub current_service_td: Option<Digest48>,
 }
 
 /// A TDX quote, read but not verified.
@@ -104,7 +171,12 @@ impl TdxQuote {
     /// [`QuoteError`] for anything but a complete TDX quote of version 4 or 5.
     pub fn parse(bytes: &[u8]) -> Result<Self, QuoteError> {
         let mut reader = Reader::new(bytes);
-        let header = QuoteHeader::read(&mut reader)?;
+        let header = QuoteHeader::read(&mut reader).map_err(|error| match error {
+            QuoteError::Version(_) | QuoteError::TeeType(_) => {
+                EvidenceKind::of(bytes).map_or(error, QuoteError::Other)
+            }
+            other => other,
+        })?;
         let kind = if header.version == 4 { TdReportKind::Td10 } else { body_kind(&mut reader)? };
         let report = TdReport::read(&mut reader, kind)?;
         let length = reader.u32("the length of the signature")?;
@@ -135,6 +207,7 @@ fn body_kind(reader: &mut Reader<'_>) -> Result<TdReportKind, QuoteError> {
     let (report, expected) = match kind {
         2 => (TdReportKind::Td10, 584),
         3 => (TdReportKind::Td15, 648),
+        4 => (TdReportKind::Td15Ex, 885),
         other => return Err(QuoteError::BodyType(other)),
     };
     if usize::try_from(stated) != Ok(expected) {
@@ -188,9 +261,20 @@ impl TdReport {
         let report_data = reader.fixed("REPORTDATA")?;
         let mr_service_td = match kind {
             TdReportKind::Td10 => None,
-            TdReportKind::Td15 => {
+            TdReportKind::Td15 | TdReportKind::Td15Ex => {
                 reader.take("TEE_TCB_SVN_2", 16)?;
                 Some(reader.fixed("MRSERVICETD")?)
+            }
+        };
+        let current_service_td = match kind {
+            TdReportKind::Td10 | TdReportKind::Td15 => None,
+            TdReportKind::Td15Ex => {
+                // VM index, TD id, device information, then the service TDs at the start: digest and attributes, and
+                // the platform at the start: CPUSVN, TEE_TCB_SVN, model.
+                reader.take("the extension of TDX 1.5", 1 + 32 + 48 + 48 + 8 + 16 + 16 + 12)?;
+                let now = reader.fixed("the digest of the service TDs")?;
+                reader.take("the attributes of the service TDs", 8)?;
+                Some(now)
             }
         };
         Ok(Self {
@@ -205,6 +289,7 @@ impl TdReport {
             creator,
             report_data,
             mr_service_td,
+            current_service_td,
         })
     }
 }
@@ -241,6 +326,10 @@ mod tests {
     #[test]
     fn other_quotes_are_told_apart() {
         assert_eq!(TdxQuote::parse(&version_5(1, 384, 384)), Err(QuoteError::BodyType(1)));
+        let extended = TdxQuote::parse(&version_5(4, 885, 885)).unwrap().report;
+        assert_eq!(extended.kind, TdReportKind::Td15Ex);
+        let expected: Vec<u8> = (829..877).map(|n| (n % 251) as u8).collect();
+        assert_eq!(extended.current_service_td.unwrap().as_ref(), expected);
         let size = TdxQuote::parse(&version_5(3, 584, 584)).unwrap_err();
         assert_eq!(size.to_string(), "a quote body of type 3 has 648 bytes, this one says 584");
         let mut bytes = EmulatedQuote::default().to_bytes();
@@ -269,5 +358,19 @@ mod tests {
         assert!(TdAttributes(1).debug());
         assert!(!TdAttributes(0x1000_0000).untrusted());
         assert!(TdAttributes(2).untrusted() && !TdAttributes(2).debug());
+    }
+
+    #[test]
+    fn attributes_are_named_or_reserved() {
+        let named = |bit: u32| !TdAttributes(1 << bit).names().concat().starts_with("bit ");
+        for bit in 0..64 {
+            let attributes = TdAttributes(1 << bit);
+            assert_eq!(attributes.names().len(), 1);
+            assert!(!(named(bit) && attributes.reserved() != 0), "bit {bit} is both");
+        }
+        let unnamed: Vec<u32> =
+            (0..64).filter(|bit| !named(*bit) && TdAttributes(1 << bit).reserved() == 0).collect();
+        assert_eq!(unnamed, [18, 19, 20, 21, 22]);
+        assert_eq!(TdAttributes(0x8000_0000_1000_0000).names(), ["SEPT_VE_DISABLE", "PERFMON"]);
     }
 }
