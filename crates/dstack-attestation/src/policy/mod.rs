@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use aspect::Aspect;
-pub use file::PolicyFileError;
+pub use file::{NamedFile, PolicyFile, PolicyFileError, PolicyProblem};
 pub use tcb::{TcbPolicy, TcbStatus};
 
 use crate::event_log::KeyProviderKind;
@@ -88,13 +88,38 @@ impl Policy {
         Self::default()
     }
 
-    /// Reads a policy file, see the [guide](https://github.com/dstack-toolkit/dstack-toolkit/blob/main/docs/guides/verify.md).
+    /// A policy file to begin with: every key with a comment, nothing required but what is required anyway.
+    pub const TEMPLATE: &str = include_str!("file/template.toml");
+
+    /// Reads a policy from TOML, see the
+    /// [guide](https://github.com/dstack-toolkit/dstack-toolkit/blob/main/docs/guides/verification-policy.md).
+    ///
+    /// Nothing else is read: a policy that names files (`compose_files`, `known_good_files`) is refused here, see
+    /// [`PolicyFile`].
     ///
     /// # Errors
     ///
-    /// [`PolicyFileError`], with the line and column in question.
+    /// [`PolicyFileError`], with everything that is wrong, each with line and column.
+    ///
+    /// ```
+    /// use dstack_attestation::Policy;
+    ///
+    /// let policy = Policy::from_toml("version = 1\n[hardware]\nmax_collateral_age = \"30d\"\n")?;
+    /// assert_eq!(policy.max_collateral_age.map(|age| age.as_secs()), Some(30 * 86_400));
+    /// assert_eq!(Policy::from_toml(&policy.to_toml())?, policy);
+    /// # Ok::<(), dstack_attestation::PolicyFileError>(())
+    /// ```
     pub fn from_toml(text: &str) -> Result<Self, PolicyFileError> {
-        file::read(text)
+        file::policy(text)
+    }
+
+    /// The policy as TOML, which [`Policy::from_toml`] reads.
+    ///
+    /// A file cannot say everything: the bytes in [`Policy::composes`] are left out (their hashes are there), so are
+    /// [`Policy::danger_accept_emulated`], parts of a second, and an acceptance of [`TcbStatus::Revoked`], which nothing
+    /// heeds.
+    pub fn to_toml(&self) -> String {
+        file::to_toml(self)
     }
 
     /// Allows the app-compose with exactly these bytes.
