@@ -4,10 +4,16 @@
 //! a convention: most often a hash over a tag and some content, so that a quote made for one purpose cannot be passed
 //! off for another.
 
+mod app_key;
+mod explain;
+
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{FixedBytes, hash};
+pub use app_key::{AppKey, AppKeyAlgorithm};
+pub use explain::{Content, Meaning, Scheme, explain};
+
+use crate::{Digest32, FixedBytes, hash};
 
 /// The report data of a quote: 64 bytes.
 pub type ReportData = FixedBytes<64>;
@@ -173,6 +179,52 @@ pub fn kms_bootstrap(ca_pubkey: &[u8], k256_pubkey: &[u8]) -> ReportData {
     widen(hash::keccak256(&[text.as_bytes()]).as_ref())
 }
 
+/// The report data of an RA-TLS certificate: SHA-512 over `ratls-cert:` and the SubjectPublicKeyInfo in DER.
+///
+/// Source: upstream `ra-tls/src/attestation.rs`.
+pub fn ratls_cert(public_key: &[u8]) -> ReportData {
+    tagged_sha512(TAG_RATLS_CERT, public_key)
+}
+
+/// The report data that binds a KMS's root CA: SHA-512 over `kms-root-ca:` and the content.
+pub fn kms_root_ca(content: &[u8]) -> ReportData {
+    tagged_sha512(TAG_KMS_ROOT_CA, content)
+}
+
+/// The report data with which a gateway binds the key of a ZT domain's certificate: SHA-512 over `zt-cert:` and the
+/// SubjectPublicKeyInfo in DER.
+pub fn zt_cert(public_key: &[u8]) -> ReportData {
+    tagged_sha512(TAG_ZT_CERT, public_key)
+}
+
+/// The report data with which a gateway binds its ACME account: SHA-512 over `acme-account:` and the account's URI.
+pub fn acme_account(uri: &str) -> ReportData {
+    tagged_sha512(TAG_ACME_ACCOUNT, uri.as_bytes())
+}
+
+/// The report data of an app's own content as the legacy agent's `TdxQuote` makes it by default: SHA-512 over
+/// `app-data:` and the content.
+pub fn app_data(content: &[u8]) -> ReportData {
+    tagged_sha512(TAG_APP_DATA, content)
+}
+
+/// A SHA-256 digest, padded with zeros on the right.
+///
+/// An ingress puts there the digest of its `sha256sum.txt`; apps that make their own certificate, that of the
+/// certificate in DER; apps that sign statements, that of the statement.
+pub fn sha256_of(content: &[u8]) -> ReportData {
+    digest(hash::sha256(&[content]))
+}
+
+/// A SHA-256 or keccak-256 digest, padded with zeros on the right.
+pub fn digest(digest: Digest32) -> ReportData {
+    widen(digest.as_ref())
+}
+
+fn tagged_sha512(tag: &str, content: &[u8]) -> ReportData {
+    widen(&hash::sha512(&[tag.as_bytes(), b":", content]))
+}
+
 /// Pads with zeros on the right. Callers pass at most 64 bytes; more would be cut.
 fn widen(bytes: &[u8]) -> ReportData {
     let mut data = [0; 64];
@@ -226,6 +278,23 @@ mod tests {
             assert_eq!(zeros, expected, "{algorithm}");
         }
         assert!("md5".parse::<HashAlgorithm>().is_err());
+    }
+
+    #[test]
+    fn the_named_schemes_are_tagged_sha512() {
+        let tag = |tag, content| tagged(HashAlgorithm::Sha512, tag, content).unwrap();
+        assert_eq!(ratls_cert(b"key"), tag("ratls-cert", b"key"));
+        assert_eq!(kms_root_ca(b"key"), tag("kms-root-ca", b"key"));
+        assert_eq!(zt_cert(b"key"), tag("zt-cert", b"key"));
+        assert_eq!(acme_account("https://ca.example/1"), tag("acme-account", b"https://ca.example/1"));
+        assert_eq!(app_data(b"hello"), tag("app-data", b"hello"));
+    }
+
+    // SHA-256 of "abc" is published in FIPS 180-4's examples.
+    #[test]
+    fn a_digest_is_padded() {
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256_of(b"abc").to_string(), format!("{expected}{}", "00".repeat(32)));
     }
 
     #[test]
