@@ -9,16 +9,17 @@ mod image;
 mod ingress;
 mod kms;
 mod quote;
+mod quoted;
 
 use std::time::SystemTime;
 
 pub use certificate::{CERTIFICATE_CHECKS, CertificateEvidence};
 pub use compose::{COMPOSE_CHECKS, ComposeClaim};
 pub use cvm::{CvmEvidence, EvidenceError, cvm_checks};
-pub use gateway::{GATEWAY_CHECKS, GatewayEvidence, QuotedKey};
+pub use gateway::{GATEWAY_CHECKS, GatewayEvidence};
 pub use image::{IMAGE_CHECKS, ImageClaim};
 pub use ingress::{INGRESS_CHECKS, IngressEvidence};
-pub use kms::{KMS_CHECKS, KmsEvidence};
+pub use kms::{EnvKeyEvidence, KMS_CHECKS, KmsEvidence};
 
 use crate::Policy;
 use crate::quote::Collateral;

@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use super::{by_layer, by_word, reason, shown, shown_command, shown_line};
-use crate::{Evidence, Finding, Fix, Report, ReportSet, Status};
+use super::{by_layer, by_word, proves_label, reason, shown, shown_command, shown_line};
+use crate::{Conclusion, Evidence, Finding, Fix, Report, ReportSet, Status};
 
 /// The report as a Markdown document with one heading of the second level, ending in a newline.
 ///
@@ -85,6 +85,7 @@ fn write_report(out: &mut String, report: &Report) {
             line(out, format_args!("- {}: {}", prose(key), code(value, false)));
         }
     }
+    write_conclusions(out, report.conclusions());
     for (layer, findings) in by_layer(report.findings()) {
         blank(out);
         if !layer.is_empty() {
@@ -95,6 +96,7 @@ fn write_report(out: &mut String, report: &Report) {
             let id = code(finding.id.as_str(), true);
             line(out, format_args!("| {} | {} | {id} |", mark(&finding.status), prose(&finding.title)));
         }
+        write_meanings(out, &findings);
         for finding in findings {
             if finding.status != Status::Pass && finding.status != Status::NotApplicable
                 || finding.fix.is_some()
@@ -102,6 +104,58 @@ fn write_report(out: &mut String, report: &Report) {
                 write_details(out, finding, report.root_cause(finding));
             }
         }
+    }
+}
+
+/// What the findings come to: a table, and below it what is taken on trust and what is missing.
+fn write_conclusions(out: &mut String, conclusions: &[Conclusion]) {
+    if conclusions.is_empty() {
+        return;
+    }
+    blank(out);
+    line(out, format_args!("### What this shows\n\n| Question | Answer | In words |\n|---|---|---|"));
+    for Conclusion { question, answer, statement, .. } in conclusions {
+        let symbol = super::Symbols::Unicode.of_answer(*answer);
+        line(out, format_args!("| {} | {symbol} {answer} | {} |", prose(question), prose(statement)));
+    }
+    let further = conclusions.iter().flat_map(|conclusion| {
+        let labelled = |label, texts: &'_ [String]| -> Vec<(&'static str, String)> {
+            texts.iter().map(|text| (label, prose(text))).collect()
+        };
+        let mut texts = labelled("on trust", &conclusion.trusting);
+        texts.extend(labelled("missing", &conclusion.missing));
+        texts.into_iter().map(|(label, text)| (prose(&conclusion.question), label, text))
+    });
+    let mut first = true;
+    for (question, label, text) in further {
+        if std::mem::take(&mut first) {
+            blank(out);
+        }
+        line(out, format_args!("- {question}, {label}: {text}"));
+    }
+}
+
+/// What the checks of a layer that passed prove, and what not, where they say so.
+fn write_meanings(out: &mut String, findings: &[&Finding]) {
+    let passed = |finding: &&&Finding| finding.status == Status::Pass && finding.proves.is_some();
+    let mut rows = findings.iter().filter(passed).peekable();
+    if rows.peek().is_none() {
+        return;
+    }
+    blank(out);
+    line(out, format_args!("| Passed | Proves | Does not prove | On trust |\n|---|---|---|---|"));
+    for finding in rows {
+        let cell = |text: Option<&str>| text.map(prose).unwrap_or_default();
+        line(
+            out,
+            format_args!(
+                "| {} | {} | {} | {} |",
+                code(finding.id.as_str(), true),
+                cell(finding.proves.as_deref()),
+                cell(finding.leaves_open.as_deref()),
+                prose(&finding.trusting.join("; ")),
+            ),
+        );
     }
 }
 
@@ -125,6 +179,19 @@ fn write_details(out: &mut String, finding: &Finding, root: Option<&Finding>) {
         line(out, format_args!("- seen in {}", code(source, false)));
         if !excerpt.trim().is_empty() {
             fence(out, "text", &shown(excerpt));
+        }
+    }
+    for what in &finding.trusting {
+        line(out, format_args!("- on trust: {}", prose(what)));
+    }
+    // What a pass proves is in the table of those that passed.
+    if finding.status != Status::Pass {
+        for (label, text) in
+            [(proves_label(&finding.status), &finding.proves), ("but not", &finding.leaves_open)]
+        {
+            if let Some(text) = text {
+                line(out, format_args!("- {label}: {}", prose(text)));
+            }
         }
     }
     if let Some(fix) = &finding.fix {

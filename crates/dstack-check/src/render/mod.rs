@@ -14,7 +14,7 @@ pub use style::{Style, Symbols};
 use std::cmp::Reverse;
 
 use crate::text::bounded;
-use crate::{CheckSummary, Finding, HostStatus, MAX_EXCERPT};
+use crate::{CheckSummary, Finding, HostStatus, MAX_EXCERPT, Status};
 
 /// The longest observed, expected or reason text the forms for people show, in bytes.
 const MAX_TEXT: usize = MAX_EXCERPT;
@@ -42,6 +42,14 @@ fn reason(because: &str, root: Option<&Finding>) -> String {
         None => because.to_owned(),
         Some(root) if root.id.as_str() == because => format!("{because} ({})", root.status.word()),
         Some(root) => format!("{because} (skipped), first of all {} ({})", root.id, root.status.word()),
+    }
+}
+
+/// What stands before that which a check proves: only a pass has proved it.
+const fn proves_label(status: &Status) -> &'static str {
+    match status {
+        Status::Pass => "proves",
+        _ => "would prove",
     }
 }
 

@@ -1,6 +1,6 @@
 //! The few SGR sequences (ECMA-48, "select graphic rendition") that colour a report.
 
-use crate::{Status, Verdict};
+use crate::{Answer, Status, Verdict};
 
 /// A look, as the parameter of an SGR sequence.
 #[derive(Clone, Copy)]
@@ -34,6 +34,15 @@ impl Look {
             Status::Fail => Self::BoldRed,
             Status::Unknown { .. } => Self::Magenta,
             Status::Skipped { .. } | Status::NotApplicable => Self::Dim,
+        }
+    }
+
+    pub(super) const fn of_answer(answer: Answer) -> Self {
+        match answer {
+            Answer::Shown => Self::Green,
+            Answer::WithReserve => Self::Yellow,
+            Answer::NotShown => Self::Magenta,
+            Answer::Refuted => Self::BoldRed,
         }
     }
 

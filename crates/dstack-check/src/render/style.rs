@@ -1,6 +1,6 @@
 //! How a report looks in a terminal.
 
-use crate::Status;
+use crate::{Answer, Status};
 
 /// Which marks stand before the status words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,17 @@ impl Symbols {
             (Self::Ascii, Status::NotApplicable) => ".",
             (_, Status::Warn) => "!",
             (_, Status::Unknown { .. }) => "?",
+        }
+    }
+
+    pub(super) const fn of_answer(self, answer: Answer) -> &'static str {
+        match (self, answer) {
+            (Self::Unicode, Answer::Shown) => "✓",
+            (Self::Unicode, Answer::Refuted) => "✗",
+            (Self::Ascii, Answer::Shown) => "+",
+            (Self::Ascii, Answer::Refuted) => "x",
+            (_, Answer::WithReserve) => "!",
+            (_, Answer::NotShown) => "?",
         }
     }
 }
@@ -52,6 +63,8 @@ pub struct Style {
     pub fold_passes: bool,
     /// Whether passed checks show what they rest on, as all others do.
     pub details_of_passes: bool,
+    /// Whether every finding that is shown says what a pass of its check proves, what not, and what it takes on trust.
+    pub meanings: bool,
 }
 
 impl Style {
@@ -92,6 +105,13 @@ impl Style {
     #[must_use]
     pub fn with_details_of_passes(mut self, details: bool) -> Self {
         self.details_of_passes = details;
+        self
+    }
+
+    /// Shows what each check proves, and what not.
+    #[must_use]
+    pub fn with_meanings(mut self, meanings: bool) -> Self {
+        self.meanings = meanings;
         self
     }
 }

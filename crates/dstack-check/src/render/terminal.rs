@@ -1,20 +1,23 @@
 //! Reports for terminals.
 //!
-//! One line a finding with a symbol, a word, the title and the id; below it, for everything that did not pass, what
-//! was seen and expected, what it rests on and what to do. The text is safe to print whatever the hosts wrote into
+//! What the findings come to first, where a report has conclusions. Then one line a finding with a symbol, a word, the
+//! title and the id; below it, for everything that did not pass, what was seen and expected, what it rests on and what
+//! to do. The text is safe to print whatever the hosts wrote into
 //! their logs: see [`text`](crate::text).
 
 use std::cmp::Reverse;
 
 use super::sgr::{Look, paint};
-use super::{Style, by_layer, by_word, reason, shown, shown_command, shown_line};
-use crate::text::{columns, wrap};
-use crate::{CheckId, Evidence, Finding, Fix, Report, ReportSet, Status, Verdict};
+use super::{Style, by_layer, by_word, proves_label, reason, shown, shown_command, shown_line};
+use crate::text::{bounded, columns, wrap};
+use crate::{CheckId, Conclusion, Evidence, Finding, Fix, Report, ReportSet, Status, Verdict};
 
 /// Columns before a title and before the details: margin, symbol, status word.
 const INDENT: usize = 13;
 /// The narrowest width that is laid out for; a terminal that says less is not believed.
 const MIN_WIDTH: usize = 40;
+/// The longest question of a conclusion that is shown, in columns. Questions are a word or two.
+const MAX_QUESTION: usize = 12;
 
 /// The report as text, ending in a newline.
 ///
@@ -78,6 +81,7 @@ impl<'a> Page<'a> {
             self.line(&fact);
         }
         self.line("");
+        self.conclusions(report.conclusions());
         for (layer, findings) in by_layer(report.findings()) {
             if !layer.is_empty() {
                 let heading = self.paint(Look::Bold, &shown_line(layer));
@@ -96,6 +100,35 @@ impl<'a> Page<'a> {
         let verdict = report.verdict();
         let word = self.paint(Look::of_verdict(verdict), verdict.word());
         self.line(&format!("{word}: {}", report.counts()));
+    }
+
+    /// What the findings come to: a mark, the question and the answer in words, with what it takes on trust and what
+    /// is missing below.
+    fn conclusions(&mut self, conclusions: &[Conclusion]) {
+        if conclusions.is_empty() {
+            return;
+        }
+        let heading = self.paint(Look::Bold, "what this shows");
+        self.line(&heading);
+        // Cut by bytes: a character takes no more columns than bytes.
+        let question = |conclusion: &Conclusion| bounded(shown_line(&conclusion.question), MAX_QUESTION);
+        let widest = conclusions.iter().map(|conclusion| columns(&question(conclusion))).max().unwrap_or(0);
+        let indent = 2 + 2 + widest + 2;
+        for conclusion in conclusions {
+            let question = question(conclusion);
+            let mark = format!("{} {question}", self.style.symbols.of_answer(conclusion.answer));
+            let gap = " ".repeat(indent.saturating_sub(2 + columns(&mark)));
+            let start = format!("  {}{gap}", self.paint(Look::of_answer(conclusion.answer), &mark));
+            self.labelled_after(&start, indent, conclusion.answer.words(), &conclusion.statement);
+            let margin = " ".repeat(indent);
+            for what in &conclusion.trusting {
+                self.labelled_after(&margin, indent, "on trust", what);
+            }
+            for what in &conclusion.missing {
+                self.labelled_after(&margin, indent, "missing", what);
+            }
+        }
+        self.line("");
     }
 
     /// One line for the passed and one for the not applicable checks of a layer.
@@ -141,6 +174,12 @@ impl<'a> Page<'a> {
         }
         if finding.status != Status::Pass || self.style.details_of_passes {
             self.details(finding);
+            self.trusting(finding);
+        } else if self.style.meanings {
+            self.trusting(finding);
+        }
+        if self.style.meanings {
+            self.meaning(finding);
         }
         // A fix on a passed check is advice, and advice is shown.
         if let Some(fix) = &finding.fix {
@@ -167,6 +206,21 @@ impl<'a> Page<'a> {
         }
     }
 
+    fn trusting(&mut self, finding: &Finding) {
+        for what in &finding.trusting {
+            self.labelled("on trust", what);
+        }
+    }
+
+    fn meaning(&mut self, finding: &Finding) {
+        if let Some(proves) = &finding.proves {
+            self.labelled(proves_label(&finding.status), proves);
+        }
+        if let Some(open) = &finding.leaves_open {
+            self.labelled("not", open);
+        }
+    }
+
     fn fix(&mut self, fix: &Fix) {
         self.labelled(if fix.only_a_hint { "try" } else { "fix" }, &fix.action);
         for command in &fix.commands {
@@ -183,16 +237,21 @@ impl<'a> Page<'a> {
 
     /// `label: text`, wrapped with the further lines under the text.
     fn labelled(&mut self, label: &str, text: &str) {
+        self.labelled_after(&" ".repeat(INDENT), INDENT, label, text);
+    }
+
+    /// The same after `start`, which takes `indent` columns.
+    fn labelled_after(&mut self, start: &str, indent: usize, label: &str, text: &str) {
         let hang = columns(label) + 2;
-        let mut start = format!("{label}: ");
-        for line in wrap(&shown(text), self.room(INDENT + hang)) {
-            self.line(&format!("{:INDENT$}{start}{line}", ""));
-            start = " ".repeat(hang);
+        let mut start = format!("{start}{label}: ");
+        for line in wrap(&shown(text), self.room(indent + hang)) {
+            self.line(&format!("{start}{line}"));
+            start = " ".repeat(indent + hang);
         }
     }
 
     fn room(&self, used: usize) -> Option<usize> {
-        self.width.map(|width| width.saturating_sub(used).max(16))
+        self.width.map(|width| width.saturating_sub(used).max(8))
     }
 
     fn set_summary(&mut self, set: &ReportSet) {

@@ -2,7 +2,9 @@
 
 use dstack_check::render::{Style, json, markdown, terminal};
 use dstack_check::text::{columns, is_deceptive};
-use dstack_check::{CheckId, Evidence, Finding, Fix, MAX_EXCERPT, Report, ReportSet, Status};
+use dstack_check::{
+    Answer, CheckId, Conclusion, Evidence, Finding, Fix, MAX_EXCERPT, Report, ReportSet, Status,
+};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
@@ -19,8 +21,14 @@ fn hostile() -> Report {
                 .evidence("fence", "```\n# heading outside\n```")
                 .fix(Fix::new("look at `it` | <b>").command("echo \u{1b}[2J").link("javascript:alert(1)")),
             Finding::unknown("app.log.read", "the log can be read", "no\u{1b}[8m answer\u{1b}[0m"),
-            Finding::skipped("app.log.age", "the log is new", "app.log.read\u{200b}"),
+            Finding::skipped("app.log.age", "the log is new", "app.log.read\u{200b}")
+                .trusting("the clock\u{1b}[2K of | `somebody`"),
         ],
+    )
+    .with_conclusion(
+        Conclusion::new("code\u{1b}[8m|", Answer::Refuted, "not\u{9b}2J | <b>shown</b>\r\n✓ all is well")
+            .trusting("**bold**\u{202e}")
+            .missing("```\n# heading"),
     )
 }
 
@@ -87,10 +95,23 @@ fn any_status() -> impl Strategy<Value = Status> {
 }
 
 fn any_finding() -> impl Strategy<Value = Finding> {
-    let texts = prop::collection::vec(any::<String>(), 10);
-    (any_status(), texts, any::<[bool; 5]>()).prop_map(|(status, texts, with)| {
-        let [id, title, layer, observed, expected, source, excerpt, action, command, link] =
-            <[String; 10]>::try_from(texts).unwrap();
+    let texts = prop::collection::vec(any::<String>(), 13);
+    (any_status(), texts, any::<[bool; 6]>()).prop_map(|(status, texts, with)| {
+        let [
+            id,
+            title,
+            layer,
+            observed,
+            expected,
+            source,
+            excerpt,
+            action,
+            command,
+            link,
+            proves,
+            open,
+            trust,
+        ] = <[String; 13]>::try_from(texts).unwrap();
         let mut finding = Finding::new(CheckId::from(id.clone()), title, status);
         if with[0] {
             finding = finding.layer(layer).parent(CheckId::from(id));
@@ -107,18 +128,38 @@ fn any_finding() -> impl Strategy<Value = Finding> {
         if with[4] {
             finding = finding.fix(Fix::new(action).command(command).link(link).only_a_hint());
         }
+        if with[5] {
+            finding = finding.trusting(trust);
+            finding.proves = Some(proves.into());
+            finding.leaves_open = Some(open.into());
+        }
         finding
+    })
+}
+
+fn any_conclusion() -> impl Strategy<Value = Conclusion> {
+    let answer = prop_oneof![
+        Just(Answer::Shown),
+        Just(Answer::WithReserve),
+        Just(Answer::NotShown),
+        Just(Answer::Refuted),
+    ];
+    let texts = prop::collection::vec(any::<String>(), 5);
+    (answer, texts).prop_map(|(answer, texts)| {
+        let [question, statement, check, trusting, missing] = <[String; 5]>::try_from(texts).unwrap();
+        Conclusion::new(question, answer, statement).rests_on([check]).trusting(trusting).missing(missing)
     })
 }
 
 fn any_report() -> impl Strategy<Value = Report> {
     let meta = prop::collection::btree_map(any::<String>(), any::<String>(), 0..3);
-    (any::<String>(), prop::collection::vec(any_finding(), 0..6), meta).prop_map(
-        |(subject, findings, meta)| {
-            let report = Report::new(subject, findings);
-            meta.into_iter().fold(report, |report, (key, value)| report.with_meta(key, value))
-        },
-    )
+    let findings = prop::collection::vec(any_finding(), 0..6);
+    let conclusions = prop::collection::vec(any_conclusion(), 0..3);
+    (any::<String>(), findings, conclusions, meta).prop_map(|(subject, findings, conclusions, meta)| {
+        let report = Report::new(subject, findings);
+        let report = conclusions.into_iter().fold(report, Report::with_conclusion);
+        meta.into_iter().fold(report, |report, (key, value)| report.with_meta(key, value))
+    })
 }
 
 proptest! {
@@ -140,6 +181,7 @@ proptest! {
         report in any_report(), width in prop::option::of(0usize..120), fold in any::<bool>()
     ) {
         let style = Style::new().with_width(width).with_folded_passes(fold).with_details_of_passes(!fold);
+        let style = style.with_meanings(!fold);
         for text in [terminal::report(&report, &style), markdown::report(&report)] {
             prop_assert!(text.chars().all(|c| c == '\n' || c == '\t' || !is_deceptive(c)));
             prop_assert!(text.ends_with('\n'));
@@ -151,8 +193,12 @@ proptest! {
 
     #[test]
     fn lines_of_prose_fit_the_width(title in "[ -~]{0,200}", why in "[ -~äß漢]{0,300}", width in 40usize..120) {
-        let report = Report::new("host", [Finding::unknown("t.some.check", title, why)]);
-        let text = terminal::report(&report, &Style::new().with_width(Some(width)));
+        let conclusion =
+            Conclusion::new(title.clone(), Answer::WithReserve, why.clone()).missing(title.clone());
+        let mut finding = Finding::unknown("t.some.check", title, why.clone()).trusting(why.clone());
+        finding.proves = Some(why.into());
+        let report = Report::new("host", [finding]).with_conclusion(conclusion);
+        let text = terminal::report(&report, &Style::new().with_width(Some(width)).with_meanings(true));
         for line in text.lines() {
             prop_assert!(columns(line) <= width, "{line:?} is wider than {width}");
         }

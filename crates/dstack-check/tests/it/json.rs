@@ -15,6 +15,13 @@ fn a_report() {
 }
 
 #[test]
+fn a_report_with_conclusions() {
+    let text = json::report(&sample::meaning());
+    assert_snapshot!(text);
+    assert_eq!(json::read_report(&text).unwrap(), sample::meaning());
+}
+
+#[test]
 fn several_hosts() {
     let text = json::set(&sample::set());
     assert_eq!(json::read_set(&text).unwrap(), sample::set());

@@ -1,6 +1,6 @@
 //! A report with something of everything, for the views.
 
-use dstack_check::{Catalogue, CheckDef, Finding, Fix, Report, ReportSet};
+use dstack_check::{Answer, Catalogue, CheckDef, Conclusion, Finding, Fix, Report, ReportSet};
 
 const CHECKS: &[CheckDef] = &[
     CheckDef::new("vmm.config.parses", "the configuration is valid TOML").layer("configuration"),
@@ -57,6 +57,56 @@ pub(crate) fn report() -> Report {
     Report::evaluate("host-a.example.com", &catalogue(), answer)
         .with_meta("tool", "dstack-example 1.2.3")
         .with_meta("dstack", "v0.5.11")
+}
+
+const EVIDENCE: &[CheckDef] = &[
+    CheckDef::new("quote.signature", "the quote is genuine")
+        .layer("quote")
+        .proves("a platform that Intel certified signed these registers")
+        .leaves_open("what the registers stand for, and when the quote was made"),
+    CheckDef::new("os.measurements", "the OS is a known one")
+        .layer("os")
+        .proves("the firmware and the kernel are those of a known image")
+        .leaves_open("whether the image does what its makers say"),
+    CheckDef::new("quote.report-data", "the quote answers the challenge")
+        .layer("quote")
+        .proves("the quote was made after the challenge was chosen"),
+];
+
+/// A report about evidence, with everything that says what it means.
+pub(crate) fn meaning() -> Report {
+    let catalogue = Catalogue::new(EVIDENCE.iter().copied()).unwrap();
+    Report::evaluate("app.example.com", &catalogue, |check| match check.id {
+        "quote.signature" => check.pass().trusting("the collateral, from collateral.json"),
+        "os.measurements" => {
+            check.fail().observed("MRTD 00").trusting("the expected values, from the policy")
+        }
+        _ => check.unknown("no challenge was sent"),
+    })
+    .with_meta("evidence", "quote.json")
+    .with_conclusion(
+        Conclusion::new(
+            "hardware",
+            Answer::Shown,
+            "genuine TDX hardware with an up-to-date TCB signed the quote",
+        )
+        .rests_on(["quote.signature"])
+        .trusting("the collateral, from collateral.json"),
+    )
+    .with_conclusion(
+        Conclusion::new("os", Answer::Refuted, "another operating system runs than the one that was named")
+            .rests_on(["quote.signature", "os.measurements"]),
+    )
+    .with_conclusion(Conclusion::new(
+        "code",
+        Answer::WithReserve,
+        "the app runs the app-compose that was named",
+    ))
+    .with_conclusion(
+        Conclusion::new("freshness", Answer::NotShown, "the evidence may be a recording").missing(
+            "a challenge: send 32 random bytes of your own as report data, and name them when you verify",
+        ),
+    )
 }
 
 pub(crate) fn set() -> ReportSet {

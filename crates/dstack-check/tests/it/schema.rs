@@ -24,6 +24,8 @@ fn the_schema_of_a_set_says_more_than_the_report() {
 fn documents_follow_their_schema() {
     let report: Value = serde_json::from_str(&json::report(&sample::report())).unwrap();
     assert_eq!(faults(&json::report_schema(), &report), [""; 0]);
+    let meaning: Value = serde_json::from_str(&json::report(&sample::meaning())).unwrap();
+    assert_eq!(faults(&json::report_schema(), &meaning), [""; 0]);
     let set: Value = serde_json::from_str(&json::set(&sample::set())).unwrap();
     assert_eq!(faults(&json::set_schema(), &set), [""; 0]);
 }

@@ -24,6 +24,22 @@ fn terminal_with_details_of_passes() {
 }
 
 #[test]
+fn terminal_with_conclusions() {
+    assert_snapshot!(terminal::report(&sample::meaning(), &Style::new().with_width(Some(80))));
+}
+
+#[test]
+fn terminal_with_meanings() {
+    let style = Style::new().with_width(Some(80)).with_symbols(Symbols::Ascii).with_meanings(true);
+    assert_snapshot!(terminal::report(&sample::meaning(), &style));
+}
+
+#[test]
+fn markdown_with_conclusions() {
+    assert_snapshot!(markdown::report(&sample::meaning()));
+}
+
+#[test]
 fn terminal_in_colour() {
     let text = terminal::report(&sample::report(), &Style::new().with_colour(true));
     assert_snapshot!(text.replace('\u{1b}', "␛"));
@@ -31,8 +47,9 @@ fn terminal_in_colour() {
 
 #[test]
 fn colour_adds_nothing_but_colour() {
-    let plain = terminal::set(&sample::set(), &Style::new().with_width(Some(72)));
-    let coloured = terminal::set(&sample::set(), &Style::new().with_width(Some(72)).with_colour(true));
+    let set = sample::set().union(ReportSet::merge([sample::meaning()]).unwrap()).unwrap();
+    let plain = terminal::set(&set, &Style::new().with_width(Some(72)));
+    let coloured = terminal::set(&set, &Style::new().with_width(Some(72)).with_colour(true));
     assert_ne!(plain, coloured);
     let mut stripped = String::new();
     let mut rest = coloured.as_str();

@@ -1,9 +1,12 @@
 //! What an app's guest agent and its VMM hand out.
 
+use std::time::SystemTime;
+
 use serde::Deserialize;
 
 use crate::HexError;
 use crate::fixed_bytes::decode_hex;
+use crate::versioned::Platform;
 
 /// The evidence about one app, as it was received. Nothing in here has been checked.
 ///
@@ -29,6 +32,20 @@ pub struct CvmEvidence {
     pub instance_id: Option<String>,
     /// The key provider that the agent reports, as the JSON text of `key_provider_info`.
     pub key_provider_info: Option<String>,
+    /// The device id that the agent reports, in hex. SHA-256 of nothing where the guest could not tell.
+    pub device_id: Option<String>,
+    /// The OS image hash that the agent reports, in hex.
+    pub os_image_hash: Option<String>,
+    /// The aggregated measurement that the agent reports, in hex.
+    pub mr_aggregated: Option<String>,
+    /// The VM's shape as the host told the guest, a JSON text. Nothing signs it.
+    pub vm_config: Option<String>,
+    /// The TEE that the evidence says it is from, where its form says so. `None` for the forms that know TDX only.
+    pub platform: Option<Platform>,
+    /// When the evidence was obtained, as its bearer says. Nothing signs it.
+    pub obtained_at: Option<SystemTime>,
+    /// What the attestation said in which quote and log came, if they came in one.
+    pub attestation: Option<crate::versioned::Attested>,
     /// The version texts of the services the evidence came through. An emulator says so in its own.
     pub service_versions: Vec<String>,
 }
@@ -62,6 +79,14 @@ struct Info {
     #[serde(default)]
     key_provider_info: Option<String>,
     #[serde(default)]
+    device_id: Option<String>,
+    #[serde(default)]
+    os_image_hash: Option<String>,
+    #[serde(default)]
+    mr_aggregated: Option<String>,
+    #[serde(default)]
+    vm_config: Option<String>,
+    #[serde(default)]
     version: Option<String>,
 }
 
@@ -69,6 +94,8 @@ struct Info {
 struct Quote {
     quote: String,
     event_log: String,
+    #[serde(default)]
+    vm_config: Option<String>,
 }
 
 impl CvmEvidence {
@@ -89,6 +116,10 @@ impl CvmEvidence {
         self.instance_id = info.instance_id;
         self.tcb_info = filled(info.tcb_info);
         self.key_provider_info = filled(info.key_provider_info);
+        self.device_id = filled(info.device_id);
+        self.os_image_hash = filled(info.os_image_hash);
+        self.mr_aggregated = filled(info.mr_aggregated);
+        self.vm_config = filled(info.vm_config).or(self.vm_config);
         self.service_versions.extend(filled(info.version));
         Ok(self)
     }
@@ -104,7 +135,15 @@ impl CvmEvidence {
         let quote = decode_hex(&answer.quote)?;
         self.quote = (!quote.is_empty()).then_some(quote);
         self.event_log = filled(Some(answer.event_log));
+        self.vm_config = filled(answer.vm_config).or(self.vm_config);
         Ok(self)
+    }
+
+    /// Says when the evidence was obtained. Whoever reads the report takes it on trust from the caller.
+    #[must_use]
+    pub const fn obtained_at(mut self, time: SystemTime) -> Self {
+        self.obtained_at = Some(time);
+        self
     }
 
     /// Names the version text of a service the evidence came through.

@@ -1,8 +1,12 @@
 //! The evidence with everything read that can be read.
 
+use std::cell::OnceCell;
+
 use crate::Policy;
 use crate::agent::TcbInfo;
 use crate::event_log::{EventLog, SystemEvents};
+use crate::quote::appraise::Appraisal;
+use crate::quote::verify::VerifiedQuote;
 use crate::quote::{TdxQuote, emulated};
 use crate::verify::{CvmEvidence, Verifier};
 
@@ -14,7 +18,7 @@ pub(in crate::verify) enum Part<T> {
 }
 
 impl<T> Part<T> {
-    fn of<E: std::fmt::Display>(read: Option<Result<T, E>>) -> Self {
+    pub(in crate::verify) fn of<E: std::fmt::Display>(read: Option<Result<T, E>>) -> Self {
         match read {
             None => Self::Absent,
             Some(Err(error)) => Self::Unreadable(error.to_string()),
@@ -34,6 +38,7 @@ pub(in crate::verify) struct Subject<'a> {
     /// What the log says about the system; empty without a log.
     pub(in crate::verify) system: SystemEvents,
     pub(in crate::verify) tcb_info: Part<TcbInfo>,
+    appraisal: OnceCell<Option<Appraisal<'a>>>,
 }
 
 impl<'a> Subject<'a> {
@@ -58,7 +63,8 @@ impl<'a> Subject<'a> {
             Part::Absent | Part::Unreadable(_) => SystemEvents::default(),
         };
         let quote = Part::of(evidence.quote.as_deref().map(TdxQuote::parse));
-        Self { evidence, policy: &verifier.policy, verifier, quote, log, log_source, system, tcb_info }
+        let (policy, appraisal) = (&verifier.policy, OnceCell::new());
+        Self { evidence, policy, verifier, quote, log, log_source, system, tcb_info, appraisal }
     }
 
     /// The app-compose text that the guest shows.
@@ -83,6 +89,25 @@ impl<'a> Subject<'a> {
         Some(format!("the service's version is {marked:?}"))
     }
 
+    /// What is known about the genuineness of the quote: worked out once. `None` without a quote that can be read, and
+    /// for emulated evidence, behind which there is no platform.
+    pub(in crate::verify) fn appraisal(&self) -> Option<&Appraisal<'a>> {
+        let appraise = || {
+            let (Part::Read(_), Some(quote)) = (&self.quote, &self.evidence.quote) else { return None };
+            if self.emulated().is_some() {
+                return None;
+            }
+            let Verifier { collateral, now, root, .. } = self.verifier;
+            Some(Appraisal::new(quote, collateral, *now, root))
+        };
+        self.appraisal.get_or_init(appraise).as_ref()
+    }
+
+    /// What the quote's signatures vouch for, where all of them hold.
+    pub(in crate::verify) fn verified(&self) -> Option<&VerifiedQuote> {
+        self.appraisal()?.verified()
+    }
+
     /// Whether the evidence is emulated and the caller takes that.
     pub(in crate::verify) fn emulated_and_accepted(&self) -> bool {
         self.policy.danger_accept_emulated && self.emulated().is_some()
@@ -90,7 +115,7 @@ impl<'a> Subject<'a> {
 }
 
 /// At most five of the lines, and how many more there are.
-pub(super) fn list(lines: &[impl ToString]) -> String {
+pub(in crate::verify) fn list(lines: &[impl ToString]) -> String {
     const SHOWN: usize = 5;
     let mut text: Vec<String> = lines.iter().take(SHOWN).map(ToString::to_string).collect();
     if lines.len() > SHOWN {
@@ -100,7 +125,7 @@ pub(super) fn list(lines: &[impl ToString]) -> String {
 }
 
 /// The values of a set that one has to be of, at most five of them.
-pub(super) fn one_of<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
+pub(in crate::verify) fn one_of<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
     let values: Vec<T> = values.into_iter().collect();
     match values.as_slice() {
         [only] => only.to_string(),
