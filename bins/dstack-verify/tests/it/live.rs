@@ -1,0 +1,87 @@
+//! Evidence from an emulated host.
+
+use dstack_vmm_client::DstackVersion;
+
+use crate::snapshot;
+use crate::world::{APP_COMPOSE, Host, World, status};
+
+#[test]
+fn an_agent_is_asked_with_a_challenge_of_its_own() {
+    for version in [DstackVersion::V0_5, DstackVersion::Next] {
+        let (world, host) = (World::new(), Host::new(version));
+        world.write("app-compose.json", APP_COMPOSE);
+        let agent = host.agent();
+        let app = ["app", "--agent", &agent, "--compose", "app-compose.json"];
+
+        let (code, report) = world.report(&app);
+        assert_eq!((code, status(&report, "quote.signature")), (Some(1), "fail"), "{report:#?}");
+        assert_eq!(report.meta()["evidence"], "EMULATED");
+
+        let (code, report) = world.report(&[&app[..], &["--danger-accept-emulated"]].concat());
+        assert_eq!((code, status(&report, "quote.signature")), (Some(0), "warn"), "{report:#?}");
+        assert_eq!(status(&report, "quote.report-data"), "pass");
+        assert_eq!(status(&report, "app.compose.deployed"), "pass");
+        assert_eq!(report.meta()["evidence"], "EMULATED");
+    }
+}
+
+#[test]
+fn emulated_is_marked_in_every_form() {
+    let (world, host) = (World::new(), Host::new(DstackVersion::V0_5));
+    world.write("app-compose.json", APP_COMPOSE);
+    let agent = host.agent();
+    let app = ["app", "--agent", &agent, "--compose", "app-compose.json", "--danger-accept-emulated"];
+    let text = world.run(&app);
+    assert!(text.starts_with("code: 0\n--- stdout\nEMULATED, "), "{text}");
+    let markdown = world.run(&[&app[..], &["--md"]].concat());
+    assert!(markdown.starts_with("code: 0\n--- stdout\n**EMULATED, "), "{markdown}");
+    snapshot!("emulated_accepted", host.steady(&text));
+    snapshot!("emulated_refused", host.steady(&world.run(&app[..5])));
+}
+
+#[test]
+fn another_compose_is_found_out() {
+    let (world, host) = (World::new(), Host::new(DstackVersion::V0_5));
+    world.write("app-compose.json", format!("{APP_COMPOSE}\n"));
+    let agent = host.agent();
+    let (code, report) = world.report(&[
+        "app",
+        "--agent",
+        &agent,
+        "--compose",
+        "app-compose.json",
+        "--danger-accept-emulated",
+    ]);
+    assert_eq!((code, status(&report, "app.compose.deployed")), (Some(1), "fail"));
+}
+
+#[test]
+fn a_guest_is_asked_through_its_vmm() {
+    let (world, host) = (World::new(), Host::new(DstackVersion::V0_5));
+    let vmm = host.vmm();
+    for vm in ["web", host.vm.as_str()] {
+        let (code, report) = world.report(&["app", "--vmm", &vmm, "--vm", vm]);
+        assert_eq!((code, status(&report, "quote.present")), (Some(1), "unknown"), "{report:#?}");
+        assert_eq!(report.meta()["from"], format!("{vm} through {vmm}"));
+    }
+    let nobody = world.run(&["app", "--vmm", &vmm, "--vm", "nobody"]);
+    assert!(nobody.starts_with("code: 1\n--- stdout\n--- stderr\n"), "{nobody}");
+}
+
+#[test]
+fn nobody_there_is_three() {
+    let world = World::new();
+    for arguments in [
+        &["app", "--agent", "unix:/nowhere/dstack.sock"][..],
+        &["app", "--agent", "http://127.0.0.1:1"],
+        &["app", "--vmm", "unix:/nowhere/vmm.sock", "--vm", "web"],
+        &["app", "--url", "http://127.0.0.1:1/quote.json"],
+        &["kms", "--url", "https://127.0.0.1:1"],
+        &["gateway", "--url", "https://127.0.0.1:1"],
+        &["ingress", "--url", "https://127.0.0.1:1"],
+        &["cert", "--connect", "127.0.0.1:1"],
+    ] {
+        let said = world.run(arguments);
+        assert!(said.starts_with("code: 3\n--- stdout\n--- stderr\n"), "{arguments:?}: {said}");
+    }
+}
