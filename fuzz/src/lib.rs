@@ -5,13 +5,20 @@
 
 pub mod app_compose;
 pub mod capture;
+pub mod certificate;
+pub mod collateral;
 pub mod cpuinfo;
 pub mod dmi;
 pub mod efivar;
 pub mod env_file;
+pub mod event_log;
 pub mod kernel_log;
 pub mod log_lines;
+pub mod policy_toml;
 pub mod qcnl;
+pub mod quote;
+pub mod service_evidence;
+pub mod versioned_attestation;
 pub mod vmm_toml;
 
 #[cfg(test)]
@@ -44,6 +51,16 @@ mod tests {
     }
 
     #[test]
+    fn certificate() {
+        replay("certificate", super::certificate::run);
+    }
+
+    #[test]
+    fn collateral() {
+        replay("collateral", super::collateral::run);
+    }
+
+    #[test]
     fn cpuinfo() {
         replay("cpuinfo", super::cpuinfo::run);
     }
@@ -64,6 +81,11 @@ mod tests {
     }
 
     #[test]
+    fn event_log() {
+        replay("event_log", super::event_log::run);
+    }
+
+    #[test]
     fn kernel_log() {
         replay("kernel_log", super::kernel_log::run);
     }
@@ -74,8 +96,28 @@ mod tests {
     }
 
     #[test]
+    fn policy_toml() {
+        replay("policy_toml", super::policy_toml::run);
+    }
+
+    #[test]
     fn qcnl() {
         replay("qcnl", super::qcnl::run);
+    }
+
+    #[test]
+    fn quote() {
+        replay("quote", super::quote::run);
+    }
+
+    #[test]
+    fn service_evidence() {
+        replay("service_evidence", super::service_evidence::run);
+    }
+
+    #[test]
+    fn versioned_attestation() {
+        replay("versioned_attestation", super::versioned_attestation::run);
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! `cargo xtask demo`: from a Compose file to a running, checked app.
 //!
-//! The demo types the commands of `dstack-vmmctl` that a person would type, in this process, and shows what they say. On the
-//! emulator or on a real host, the way is the same.
+//! The demo types the commands of `dstack-vmmctl` and `dstack-verify` that a person would type, in this process, and shows
+//! what they say. On the emulator or on a real host, the way is the same.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use dstack_attestation::report_data::ReportData;
 use dstack_emulator::{BootProfile, Emulator};
 use dstack_vmm_client::DstackVersion;
 use dstack_vmm_client::client::{Client, LogEvent, LogRequest, VmmApi};
@@ -97,19 +97,9 @@ impl Demo {
         let vm = runtime.block_on(the_vm(&client))?;
         stage.follow_log(runtime, &client, &vm)?;
 
-        // A guest hands its quote to programs inside the CVM only. Here the demo plays such a program.
-        let agent = emulator.agent(&vm).ok_or("the emulator has no guest agent for the VM")?;
-        let quote = serde_json::json!({
-            "quote": hex(&agent.quote(ReportData::default())),
-            "event_log": agent.event_log().to_json(),
-        });
-        let quote_file = stage.project.join("quote.json");
-        std::fs::write(&quote_file, serde_json::to_vec(&quote)?)?;
-        let code = stage.check(&[
-            "--quote".as_ref(),
-            quote_file.as_os_str(),
-            "--danger-accept-emulated".as_ref(),
-        ])?;
+        // The guest's own socket, which programs inside of the CVM have as /var/run/dstack.sock. The demo plays one of them.
+        let agent = format!("unix:{}", emulator.vm_dir(&vm).join("dstack.sock").display());
+        let code = stage.verify(&["--agent", &agent, "--danger-accept-emulated"])?;
         heading(&format!(
             "Done in {:.1} s. On a real host the same commands do the same:",
             started.elapsed().as_secs_f64()
@@ -135,12 +125,16 @@ impl Demo {
         };
         stage.deploy(&image)?;
         stage.succeed(&["logs".as_ref(), "--tail".as_ref(), "8".as_ref(), EXAMPLE.as_ref()])?;
-        let code = stage.check(&[])?;
+        let mut from = vec!["--vmm", url, "--vm", EXAMPLE];
+        if let Some(source) = &self.token_from {
+            from.extend(["--token-from", source]);
+        }
+        let code = stage.verify(&from)?;
         line(
-            "What can only be told inside the CVM stays unknown here, and the answer of a report with unknowns is not yes (exit code 1).",
+            "The VMM has no quote of the guest, so that nothing is proven from here, and the answer is not yes (exit code 1).",
         )?;
         line(
-            "A program in the CVM gets a quote from its guest agent; `check --quote FILE` takes that into account.",
+            "A program in the CVM gets a quote from its guest agent; with it in a file, `--evidence FILE` takes it into account.",
         )?;
         heading(&format!(
             "The app goes on running. Its project lies in {}; this removes it:",
@@ -195,16 +189,23 @@ impl Stage {
         })
     }
 
-    /// What the running app proves.
-    fn check(&self, more: &[&std::ffi::OsStr]) -> Result<ExitCode, Failure> {
-        heading("Is it what was deployed?")?;
-        let mut arguments: Vec<&std::ffi::OsStr> = vec!["check".as_ref(), EXAMPLE.as_ref()];
-        arguments.extend(more);
-        let code = self.type_command(&arguments)?;
+    /// What the running app proves to somebody who has its app-compose.
+    fn verify(&self, from: &[&str]) -> Result<ExitCode, Failure> {
+        heading("What does the running app prove? Whoever wants to know needs its app-compose and asks")?;
+        let compose = self.project.join("app-compose.json");
+        self.succeed(&["compose".as_ref(), "build".as_ref(), "--output".as_ref(), compose.as_os_str()])?;
+        let mut arguments: Vec<&OsStr> = vec!["app".as_ref(), "--name".as_ref(), EXAMPLE.as_ref()];
+        arguments.extend(from.iter().map(|argument| OsStr::new(*argument)));
+        arguments.extend([OsStr::new("--compose"), compose.as_os_str()]);
+        let shown: Vec<String> = arguments.iter().map(|argument| short(Path::new(argument))).collect();
+        line(&format!("$ dstack-verify {}", shown.join(" ")))?;
+        let all = std::iter::once(OsStr::new("dstack-verify")).chain(arguments);
+        let cli = dstack_verify::Cli::try_parse_from(all).map_err(mistyped)?;
+        let code = dstack_verify::run(cli).map_err(|error| Failure::from(error.render(false)))?;
         Ok(ExitCode::from(code.code()))
     }
 
-    fn succeed(&self, arguments: &[&std::ffi::OsStr]) -> Result<(), Failure> {
+    fn succeed(&self, arguments: &[&OsStr]) -> Result<(), Failure> {
         let code = self.type_command(arguments)?;
         if code == cli_support::ExitCode::Ok {
             Ok(())
@@ -214,10 +215,10 @@ impl Stage {
     }
 
     /// Shows a command of dstack-vmmctl as a person would type it, and runs it in this process.
-    fn type_command(&self, arguments: &[&std::ffi::OsStr]) -> Result<cli_support::ExitCode, Failure> {
+    fn type_command(&self, arguments: &[&OsStr]) -> Result<cli_support::ExitCode, Failure> {
         let shown: Vec<String> = arguments.iter().map(|argument| short(Path::new(argument))).collect();
         line(&format!("$ dstack-vmmctl {}", shown.join(" ")))?;
-        let mut all: Vec<&std::ffi::OsStr> = vec![
+        let mut all: Vec<&OsStr> = vec![
             "dstack-vmmctl".as_ref(),
             "--vmm".as_ref(),
             self.vmm.as_ref(),
@@ -225,17 +226,24 @@ impl Stage {
             self.project.as_ref(),
         ];
         if let Some(source) = &self.token_from {
-            all.extend::<[&std::ffi::OsStr; 2]>(["--token-from".as_ref(), source.as_ref()]);
+            all.extend::<[&OsStr; 2]>(["--token-from".as_ref(), source.as_ref()]);
         }
         all.extend(arguments);
-        let cli = dstack_vmmctl::Cli::try_parse_from(all)
-            .map_err(|error| error.to_string().trim_start_matches("error: ").to_owned())?;
+        let cli = dstack_vmmctl::Cli::try_parse_from(all).map_err(mistyped)?;
         dstack_vmmctl::run(cli).map_err(|error| error.render(false).into())
     }
 }
 
+/// A command line of the demo that the program does not take.
+fn mistyped(error: clap::Error) -> String {
+    error.to_string().trim_start_matches("error: ").to_owned()
+}
+
 /// A path as a person would have typed it from the project's folder.
 fn short(path: &Path) -> String {
+    if path.to_string_lossy().starts_with("unix:/") {
+        return format!("unix:{}", short(Path::new(&path.to_string_lossy()["unix:".len()..])));
+    }
     let name =
         if path.is_absolute() { path.file_name().unwrap_or(path.as_os_str()) } else { path.as_os_str() };
     name.to_string_lossy().into_owned()
@@ -255,28 +263,19 @@ async fn the_vm(client: &Client) -> Result<String, Failure> {
 
 fn real_host_commands() -> Result<(), Failure> {
     for command in [
-        "cargo install --path bins/dstack-vmmctl",
+        "cargo install --path bins/dstack-vmmctl && cargo install --path bins/dstack-verify",
         "export DSTACK_VMM_URL=unix:/run/dstack/vmm.sock   # or https://vmm.example.com with --token-from FILE",
         "dstack-vmmctl doctor",
         "dstack-vmmctl init hello-world --compose crates/dstack-examples/examples/hello-world/docker-compose.yaml",
         "dstack-vmmctl deploy",
         "dstack-vmmctl logs --follow hello-world",
-        "dstack-vmmctl check hello-world",
+        "dstack-vmmctl compose build --output app-compose.json",
+        "dstack-verify app --agent unix:/var/run/dstack.sock --compose app-compose.json --pccs URL   # in the CVM",
     ] {
         line(&format!("  {command}"))?;
     }
     line("or all of it at once:")?;
     line("  cargo xtask demo --vmm unix:/run/dstack/vmm.sock")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing into a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 fn heading(text: &str) -> Result<(), Failure> {

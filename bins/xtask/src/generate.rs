@@ -74,6 +74,10 @@ fn all() -> Result<Vec<Generated>, Failure> {
             text: reference("dstack-hw", dstack_hw_cli::command_line()),
         },
         Generated {
+            path: "docs/cli/dstack-verify.md",
+            text: reference("dstack-verify", dstack_verify::command_line()),
+        },
+        Generated {
             path: "schemas/report-v1.json",
             text: schema(&dstack_check::render::json::report_schema())?,
         },

@@ -65,6 +65,16 @@ pub(crate) fn decode_hex(text: &str) -> Result<Vec<u8>, HexError> {
     })
 }
 
+/// A value as people write it: hex in either case, with or without `0x` in front.
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Result<FixedBytes<N>, HexError> {
+    text.strip_prefix("0x").unwrap_or(text).parse()
+}
+
+/// As [`parse_hex`], of any length.
+pub(crate) fn parse_any_hex(text: &str) -> Result<Vec<u8>, HexError> {
+    decode_hex(text.strip_prefix("0x").unwrap_or(text))
+}
+
 impl<const N: usize> FixedBytes<N> {
     /// All bytes zero: the state of a register that was never extended.
     pub const ZERO: Self = Self([0; N]);

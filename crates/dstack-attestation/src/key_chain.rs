@@ -17,6 +17,9 @@ pub type CompressedKey = FixedBytes<33>;
 /// What a KMS's root key signs before the app id and the app's key.
 const KMS_PREFIX: &[u8] = b"dstack-kms-issued:";
 
+/// What a KMS's root key signs before the app id and the key that environments are sealed to.
+const ENV_KEY_PREFIX: &[u8] = b"dstack-env-encrypt-pubkey:";
+
 /// A derived key with the two signatures that vouch for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyChain<'a> {
@@ -49,6 +52,8 @@ pub enum Link {
     App,
     /// The KMS root key's signature.
     Kms,
+    /// The KMS root key's signature over an env key.
+    EnvKey,
 }
 
 impl std::fmt::Display for Link {
@@ -56,6 +61,7 @@ impl std::fmt::Display for Link {
         f.write_str(match self {
             Self::App => "the app key's signature",
             Self::Kms => "the KMS root key's signature",
+            Self::EnvKey => "the signature of the env key",
         })
     }
 }
@@ -130,6 +136,27 @@ impl KeyChain<'_> {
         let kms = recover(Link::Kms, self.by_kms, digest.as_bytes())?;
         Ok(Signers { app, kms })
     }
+}
+
+/// The key that signed an answer of `GetAppEnvEncryptPubKey`, which is the KMS's root key if the answer is genuine.
+///
+/// `timestamp`, in seconds since the Unix epoch, belongs to `signature_v1`; the older `signature` has none. A key always
+/// comes out of a well-formed signature: compare it with the KMS's from elsewhere. Source: upstream
+/// `kms/src/main_service.rs`.
+///
+/// # Errors
+///
+/// [`KeyChainError::Length`] and [`KeyChainError::Signature`].
+pub fn env_key_signer(
+    app_id: &Id20,
+    public_key: &[u8],
+    timestamp: Option<u64>,
+    signature: &[u8],
+) -> Result<CompressedKey, KeyChainError> {
+    let time = timestamp.map(u64::to_be_bytes);
+    let time: &[u8] = time.as_ref().map_or(&[], |bytes| bytes);
+    let digest = hash::keccak256(&[ENV_KEY_PREFIX, app_id.as_ref(), time, public_key]);
+    recover(Link::EnvKey, signature, digest.as_bytes())
 }
 
 fn recover(link: Link, signature: &[u8], digest: &[u8; 32]) -> Result<CompressedKey, KeyChainError> {

@@ -81,7 +81,9 @@ impl AgentClient {
             let reason = match self.surface {
                 Surface::App => format!("{name} is a method of the public service, not of dstack.sock"),
                 Surface::Public => {
-                    format!("{name} is a method of dstack.sock inside of the CVM; the public service has no such")
+                    format!(
+                        "{name} is a method of dstack.sock inside of the CVM; the public service has no such"
+                    )
                 }
             };
             return Err(FetchError::InvalidRequest { reason });
@@ -192,9 +194,7 @@ impl AgentClient {
     ///
     /// [`FetchError`]; for 0.6 one that [is not there](FetchError::is_not_there).
     pub async fn emit_event(&self, event: &str, payload: &[u8]) -> Result<(), FetchError> {
-        let mut args = EmitEventArgs::default();
-        args.event = event.to_owned();
-        args.payload = payload.to_vec();
+        let args = EmitEventArgs { event: event.to_owned(), payload: payload.to_vec() };
         self.transport.call_for_nothing(self.method("EmitEvent", APP)?, &args).await
     }
 
@@ -233,15 +233,11 @@ pub(super) const PUBLIC: &[Surface] = &[Surface::Public];
 pub(super) const BOTH: &[Surface] = &[Surface::App, Surface::Public];
 
 pub(super) fn app_key_request(algorithm: &str) -> GetAttestationForAppKeyRequest {
-    let mut request = GetAttestationForAppKeyRequest::default();
-    request.algorithm = algorithm.to_owned();
-    request
+    GetAttestationForAppKeyRequest { algorithm: algorithm.to_owned() }
 }
 
 /// The agent refuses more than 64 bytes; so does this, without asking.
 pub(super) fn quote_args(report_data: &[u8]) -> Result<RawQuoteArgs, FetchError> {
     report_data::padded(report_data).map_err(|error| FetchError::request(error.to_string()))?;
-    let mut args = RawQuoteArgs::default();
-    args.report_data = report_data.to_vec();
-    Ok(args)
+    Ok(RawQuoteArgs { report_data: report_data.to_vec() })
 }

@@ -83,8 +83,7 @@ mod tests {
 
     #[test]
     fn emulators_say_so_in_either_part() {
-        let mut answer = VersionResponse::default();
-        answer.version = "0.6.0".to_owned();
+        let mut answer = VersionResponse { version: "0.6.0".to_owned(), rev: String::new() };
         assert!(!AgentCapabilities::of(&answer).emulated);
         answer.rev = "EMULATED, no TEE".to_owned();
         assert!(AgentCapabilities::of(&answer).emulated);

@@ -92,6 +92,13 @@ impl Endpoint {
         }
     }
 
+    /// The host, where it is a name and not an address: what a certificate has to be for.
+    pub(super) fn host_name(&self) -> Option<String> {
+        let host = self.host()?;
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        (!is_address).then(|| host.to_owned())
+    }
+
     /// The port, where it is TCP: given, or the scheme's own.
     pub fn port(&self) -> Option<u16> {
         match &self.target {
@@ -259,6 +266,30 @@ mod tests {
         let url = |endpoint: &str, path| endpoint_of(endpoint).url(path).unwrap().to_string();
         assert_eq!(url("unix:/run/a.sock", "/Info?json"), "http://localhost/Info?json");
         assert_eq!(url("https://example.com/node/", "/prpc/Info"), "https://example.com/node/prpc/Info");
+    }
+
+    #[test]
+    fn addresses_are_no_names() {
+        for (endpoint, name) in [
+            ("https://192.0.2.1:8443", None),
+            ("https://[2001:db8::1]", None),
+            ("unix:/run/a.sock", None),
+            ("https://kms.example.com:8443", Some("kms.example.com")),
+        ] {
+            assert_eq!(endpoint_of(endpoint).host_name().as_deref(), name);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_reads_reads_back(text in "(unix:/|http://|https://)?[a-zA-Z0-9.:/@?#%\\[\\] -]{0,40}") {
+            if let Ok(endpoint) = text.parse::<Endpoint>() {
+                let again: Endpoint = endpoint.to_string().parse().unwrap();
+                proptest::prop_assert_eq!(&again, &endpoint);
+                proptest::prop_assert!(endpoint.url("/Info?json").unwrap().path().ends_with("/Info"));
+                proptest::prop_assert!(!endpoint.as_str().contains('@') || endpoint.socket_path().is_some() || endpoint.url("/").unwrap().username().is_empty());
+            }
+        }
     }
 
     #[test]

@@ -88,13 +88,16 @@ pub async fn fetch_public_app(agent: &AgentClient, at: SystemTime) -> Result<Fet
     let quote = agent.ask_for_text(METHOD, PUBLIC, &app_key_request("ed25519")).await;
     let mut missing = Vec::new();
     match quote {
-        Ok(quote) => {
-            evidence = add(evidence, &place(METHOD), quote.as_bytes())?;
-            missing.push(
+        Ok(quote) => match add(evidence.clone(), &place(METHOD), quote.as_bytes()) {
+            Ok(added) => {
+                evidence = added;
+                missing.push(
                 "a quote over a challenge: the public service of an agent makes none, so that nothing here shows when the quote was made"
                     .to_owned(),
-            );
-        }
+                );
+            }
+            Err(error) => missing.push(format!("a quote: {error}")),
+        },
         Err(error) => missing.push(format!("a quote: {error}")),
     }
     let mut fetched = complete(evidence, version.as_ref(), at);
@@ -210,7 +213,7 @@ fn complete(mut evidence: CvmEvidence, version: Option<&VersionResponse>, at: Sy
     evidence.obtained_at = Some(at);
     let mut missing = Vec::new();
     if evidence.tcb_info.is_none() && evidence.app_compose.is_none() {
-        missing.push("the app-compose: the guest shows none".to_owned());
+        missing.push("the app-compose: it is not in what was fetched".to_owned());
     }
     if evidence.quote.is_some() && evidence.event_log.is_none() && evidence.tcb_info.is_none() {
         missing.push("the event log that belongs to the quote".to_owned());

@@ -41,7 +41,7 @@ pub async fn fetch_gateway_at(
     let mut evidence = GatewayEvidence::new();
     evidence.acme_info = Some(text(&place, answer.body)?);
     evidence.tls_chain = answer.peer.map(|peer| peer.chain).unwrap_or_default();
-    evidence.domain = endpoint.host().map(str::to_owned);
+    evidence.domain = endpoint.host_name();
     Ok(evidence)
 }
 
@@ -73,7 +73,10 @@ pub async fn fetch_gateway_by_rpc(
 /// # Errors
 ///
 /// [`FetchError`].
-pub async fn fetch_gateway_app_info(endpoint: &Endpoint, transport: &Transport) -> Result<String, FetchError> {
+pub async fn fetch_gateway_app_info(
+    endpoint: &Endpoint,
+    transport: &Transport,
+) -> Result<String, FetchError> {
     const PATH: &str = "/.dstack/app-info";
     let answer = transport.exchange(Request::get(endpoint, PATH)).await?;
     text(&Place { endpoint: endpoint.as_str(), what: PATH }, answer.body)

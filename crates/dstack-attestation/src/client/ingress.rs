@@ -42,6 +42,8 @@ pub async fn fetch_ingress(host: &str, transport: &Transport) -> Result<FetchedI
 
 /// As [`fetch_ingress`], below another endpoint: with a port, or without TLS, where no certificates are shown.
 ///
+/// The time limit of the transport is for all files together.
+///
 /// # Errors
 ///
 /// [`FetchError`].
@@ -49,8 +51,16 @@ pub async fn fetch_ingress_at(
     endpoint: &Endpoint,
     transport: &Transport,
 ) -> Result<FetchedIngress, FetchError> {
+    let after = transport.limits_in_force().total;
+    match tokio::time::timeout(after, fetch_files(endpoint, transport)).await {
+        Ok(fetched) => fetched,
+        Err(_) => Err(Place { endpoint: endpoint.as_str(), what: DIRECTORY }.timeout(after)),
+    }
+}
+
+async fn fetch_files(endpoint: &Endpoint, transport: &Transport) -> Result<FetchedIngress, FetchError> {
     let mut evidence = IngressEvidence::new();
-    evidence.domain = endpoint.host().map(str::to_owned);
+    evidence.domain = endpoint.host_name();
     let path = format!("{DIRECTORY}{LIST}");
     let list = transport.exchange(Request::get(endpoint, &path)).await?;
     evidence.tls_chain = list.peer.map(|peer| peer.chain).unwrap_or_default();

@@ -48,7 +48,7 @@ impl KmsClient {
         let mut evidence = KmsEvidence::new();
         evidence.meta = Some(text(&self.place("GetMeta"), answer.body)?);
         evidence.tls_chain = answer.peer.map(|peer| peer.chain).unwrap_or_default();
-        evidence.domain = self.endpoint.host().filter(|_| self.endpoint.is_tls()).map(str::to_owned);
+        evidence.domain = self.endpoint.host_name().filter(|_| self.endpoint.is_tls());
         Ok(evidence)
     }
 

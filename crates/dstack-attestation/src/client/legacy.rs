@@ -92,10 +92,11 @@ impl LegacyAgentClient {
             let reason = format!("raw report data has 64 bytes, not {}", content.len());
             return Err(FetchError::InvalidRequest { reason });
         }
-        let mut args = TdxQuoteArgs::default();
-        args.report_data = content.to_vec();
-        args.hash_algorithm = algorithm.as_str().to_owned();
-        args.prefix = tag.to_owned();
+        let args = TdxQuoteArgs {
+            report_data: content.to_vec(),
+            hash_algorithm: algorithm.as_str().to_owned(),
+            prefix: tag.to_owned(),
+        };
         self.ask("TdxQuote", &args).await
     }
 
@@ -128,7 +129,5 @@ impl LegacyAgentClient {
 }
 
 pub(super) fn raw_args(report_data: ReportData) -> RawQuoteArgs {
-    let mut args = RawQuoteArgs::default();
-    args.report_data = report_data.as_bytes().to_vec();
-    args
+    RawQuoteArgs { report_data: report_data.as_bytes().to_vec() }
 }

@@ -65,9 +65,7 @@ pub use agent::{AgentClient, Surface};
 pub use capability::AgentCapabilities;
 pub use endpoint::Endpoint;
 pub use error::{Cause, ConnectFailure, FetchError, KeptBody};
-pub use evidence::{
-    FetchedApp, GuestProxy, fetch_app, fetch_document, fetch_legacy_app, fetch_public_app,
-};
+pub use evidence::{FetchedApp, GuestProxy, fetch_app, fetch_document, fetch_legacy_app, fetch_public_app};
 pub use gateway::{fetch_gateway, fetch_gateway_app_info, fetch_gateway_at, fetch_gateway_by_rpc};
 pub use ingress::{FetchedIngress, fetch_ingress, fetch_ingress_at};
 pub use kms::KmsClient;

@@ -230,7 +230,8 @@ fn crl(place: &Place<'_>, body: &[u8]) -> Result<Vec<u8>, FetchError> {
         let read = read.map(|list| list.as_ref().to_vec());
         return read.map_err(|error| place.undecodable(error.to_string(), KeptBody::of(body)));
     }
-    let decoded = hex::decode(text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text));
+    let decoded =
+        hex::decode(text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text));
     decoded.map_err(|_| place.undecodable("the list is neither DER nor hex nor PEM", KeptBody::of(body)))
 }
 

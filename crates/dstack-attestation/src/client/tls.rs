@@ -68,8 +68,6 @@ async fn handshake(
             };
             Err(place.unconnected(failure, error))
         }
-        (None, Ok(_)) => {
-            Err(place.unconnected(ConnectFailure::Tls, "the server showed no certificate"))
-        }
+        (None, Ok(_)) => Err(place.unconnected(ConnectFailure::Tls, "the server showed no certificate")),
     }
 }

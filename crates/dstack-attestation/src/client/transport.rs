@@ -298,11 +298,7 @@ impl Place<'_> {
         FetchError::Api { endpoint: self.endpoint.to_owned(), what: self.what.to_owned(), status, message }
     }
 
-    pub(super) fn undecodable(
-        &self,
-        reason: impl Into<String>,
-        body: super::error::KeptBody,
-    ) -> FetchError {
+    pub(super) fn undecodable(&self, reason: impl Into<String>, body: super::error::KeptBody) -> FetchError {
         FetchError::Undecodable {
             endpoint: self.endpoint.to_owned(),
             what: self.what.to_owned(),

@@ -83,11 +83,14 @@ impl TlsTrust {
 
     fn given(certificates: Vec<CertificateDer<'static>>) -> Result<Self, FetchError> {
         if certificates.is_empty() {
-            return Err(FetchError::request("there is no certificate in the text of the certificate authority"));
+            return Err(FetchError::request(
+                "there is no certificate in the text of the certificate authority",
+            ));
         }
         for (index, certificate) in certificates.iter().enumerate() {
             if x509_parser::parse_x509_certificate(certificate).is_err() {
-                let reason = format!("certificate {} of the authority is not an X.509 certificate", index + 1);
+                let reason =
+                    format!("certificate {} of the authority is not an X.509 certificate", index + 1);
                 return Err(FetchError::request(reason));
             }
         }
@@ -158,7 +161,11 @@ impl TlsTrust {
                 roots.add_parsable_certificates(native.certs);
                 if roots.is_empty() {
                     // Who only asks for an opinion gets none, and is told so.
-                    return if self.inner.accept_anything { Ok(None) } else { Err(TrustError::NoAuthorities) };
+                    return if self.inner.accept_anything {
+                        Ok(None)
+                    } else {
+                        Err(TrustError::NoAuthorities)
+                    };
                 }
             }
         }
@@ -276,7 +283,7 @@ impl ServerCertVerifier for Observer {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = self.verdict(own, others, name, ocsp, now);
         let chain = std::iter::once(own).chain(others).map(|certificate| certificate.to_vec()).collect();
-        let verified = verdict.as_ref().map_err(|error| plain(error)).copied();
+        let verified = verdict.as_ref().map_err(plain).copied();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         *seen = Seen { peer: Some(TlsPeer { chain, verified }), holds_key: false };
         match verdict {
@@ -316,9 +323,7 @@ fn plain(error: &rustls::Error) -> String {
         // A signature that does not match is that of another authority of the same name.
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => {
-            "the certificate does not lead to a trusted authority".to_owned()
-        }
+        ) => "the certificate does not lead to a trusted authority".to_owned(),
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "the certificate is for another name".to_owned(),

@@ -9,6 +9,6 @@ impl Verifier {
     pub fn quote(&self, name: impl Into<String>, quote: &[u8]) -> Report {
         let mut evidence = CvmEvidence::new();
         evidence.quote = Some(quote.to_vec());
-        self.app(name, &evidence)
+        self.quote_alone(name, &evidence)
     }
 }

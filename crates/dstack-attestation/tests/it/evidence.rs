@@ -99,8 +99,17 @@ pub(crate) fn expectation() -> Policy {
         .report_data(CHALLENGE.into())
 }
 
+/// The time of the recordings.
+pub(crate) fn at_recording() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_291_199)
+}
+
+/// The compose hash that the recorded agent measured. The app-compose that it shows has another.
+pub(crate) fn recorded_compose_hash() -> Digest32 {
+    info()["compose_hash"].as_str().unwrap().parse().unwrap()
+}
+
 /// The report of an app under a policy, as of the time of the recordings and without collateral.
 pub(crate) fn verify_app(name: &str, evidence: &CvmEvidence, policy: &Policy) -> Report {
-    Verifier::new(policy.clone(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_291_199))
-        .app(name, evidence)
+    Verifier::new(policy.clone(), at_recording()).app(name, evidence)
 }

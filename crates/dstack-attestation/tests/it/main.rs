@@ -3,9 +3,16 @@
 // Clippy lets test functions unwrap; the helpers next to them are test code as well.
 #![allow(clippy::unwrap_used)]
 
+mod authority;
+#[cfg(feature = "client")]
+mod client;
 mod evidence;
 mod forged;
 mod keys;
+mod kms;
 mod properties;
+mod quote;
 mod recorded;
 mod report;
+mod vectors;
+mod versioned;

@@ -1,4 +1,9 @@
-//! What holds for every log, quote and text.
+//! What holds for every log, quote, text and policy.
+
+mod flips;
+mod never;
+mod policies;
+mod replay;
 
 use dstack_attestation::agent::TcbInfo;
 use dstack_attestation::event_log::{

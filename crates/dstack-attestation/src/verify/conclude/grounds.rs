@@ -58,7 +58,7 @@ pub(super) const GROUNDS: &[Grounds] = &[
         any: &["os.measurements", "os.mr-system", "os.mr-aggregated"],
         // The measured hash is the word of the KMS, which is not a measurement of the image.
         weak: &["os.image-hash"],
-        objections: &["os.vm-config"],
+        objections: &["os.image-hash", "os.vm-config"],
         betrayals: &[],
     },
     Grounds {

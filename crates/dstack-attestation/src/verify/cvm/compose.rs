@@ -40,6 +40,11 @@ const NO_EVENT: &str = "the log has no readable compose-hash event before system
 fn reported(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let Some(logged) = subject.system.compose_hash else { return check.fail().observed(NO_EVENT) };
     let Some(text) = subject.app_compose() else {
+        if subject.policy.compose_hashes.contains(&logged) {
+            return check.not_applicable().observed(format!(
+                "the guest shows no app-compose; the measured compose hash {logged} is one that the policy names"
+            ));
+        }
         return check
             .unknown("the guest shows no app-compose")
             .fix(Fix::new("set public_tcbinfo in the app-compose, or ask the operator for the text"));

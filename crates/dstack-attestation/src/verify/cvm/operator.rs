@@ -9,8 +9,8 @@ mod settings;
 use dstack_check::{CheckDef, Finding, Fix};
 
 use crate::event_log::KeyProviderKind;
-use crate::hash;
 use crate::verify::cvm::subject::{Subject, list};
+use crate::{Aspect, hash};
 use images::Reference;
 use settings::Settings;
 
@@ -69,6 +69,10 @@ pub(super) fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Option<Findin
     };
     Some(match measured_settings(subject) {
         Ok(settings) => judge(check, &settings),
+        // Nobody asked what the operator can do; then its absence leaves no question open.
+        Err(why) if !subject.policy.require.contains(&Aspect::Operator) => {
+            check.not_applicable().observed(why)
+        }
         Err(why) => check.unknown(why).fix(Fix::new(
             "give the text of the app-compose: set public_tcbinfo in it, or ask the operator for the bytes",
         )),

@@ -126,7 +126,10 @@ async fn the_public_service_has_its_own_methods() {
         let guest = Guest::boot(version, COMPOSE);
         let public = guest.public();
         assert_eq!(public.speaks_to(), Surface::Public);
-        assert_eq!(AgentCapabilities::of(&public.version().await.unwrap()), public.capabilities().await.unwrap());
+        assert_eq!(
+            AgentCapabilities::of(&public.version().await.unwrap()),
+            public.capabilities().await.unwrap()
+        );
         assert_eq!(public.info().await.unwrap().app_name, "web");
         let quote = public.get_attestation_for_app_key("secp256k1").await.unwrap();
         assert!(quote.report_data.starts_with(b"dip1::secp256k1c-pk:"));

@@ -49,7 +49,10 @@ async fn what_hangs_is_given_up() {
         let server = Server::http(move |_| Play::SayAndHang(said.as_bytes().to_vec())).await;
         let error = info(&server, impatient()).await;
         let after = Duration::from_millis(300);
-        assert!(matches!(error, FetchError::Timeout { after: limit, .. } if limit == after), "{said}: {error:?}");
+        assert!(
+            matches!(error, FetchError::Timeout { after: limit, .. } if limit == after),
+            "{said}: {error:?}"
+        );
         assert!(error.is_transport() && error.hint().is_some());
     }
 }
@@ -148,7 +151,8 @@ async fn what_is_not_the_message_is_undecodable_whatever_its_type_says() {
     let server = Server::http(move |_| json(&deep)).await;
     assert!(matches!(info(&server, patient()).await, FetchError::Undecodable { .. }));
     // What a proxy calls JSON under another name is read all the same.
-    let server = Server::http(|_| answer("200 OK", "Content-Type: text/plain\r\n", "{\"app_id\":\"11\"}")).await;
+    let server =
+        Server::http(|_| answer("200 OK", "Content-Type: text/plain\r\n", "{\"app_id\":\"11\"}")).await;
     assert_eq!(AgentClient::new(server.endpoint()).info().await.unwrap().app_id, [0x11]);
 }
 

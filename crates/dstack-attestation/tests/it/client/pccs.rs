@@ -23,7 +23,15 @@ fn samples() -> PathBuf {
     let system = if cfg!(target_os = "macos") { "apple-darwin" } else { "unknown-linux-gnu" };
     let platform = format!("{}-{system}", std::env::consts::ARCH);
     let output = std::process::Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &platform, "--manifest-path"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--filter-platform",
+            &platform,
+            "--manifest-path",
+        ])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .output()
         .unwrap();
@@ -124,7 +132,10 @@ async fn genuine_collateral_survives_the_way() {
             let (fetched, sample) = (fetched.parts(), sample.parts());
             assert_eq!(fetched.tcb_info, sample.tcb_info);
             assert_eq!(fetched.qe_identity, sample.qe_identity);
-            assert_eq!(CollateralParts { pck_certificate_chain: sample.pck_certificate_chain.clone(), ..fetched }, sample);
+            assert_eq!(
+                CollateralParts { pck_certificate_chain: sample.pck_certificate_chain.clone(), ..fetched },
+                sample
+            );
         }
         let asked = pccs.pccs.asked.lock().unwrap().clone();
         let fmspc = format!("fmspc={}", hex::encode_upper(platform.fmspc.as_bytes()));
@@ -169,7 +180,10 @@ async fn collateral_for_another_platform_is_refused() {
     parts.tcb_info = parts.tcb_info.replace(&fmspc, "00A067110000");
     let pccs = start(parts, Manner::default()).await;
     let error = client::fetch_collateral(&quote, &pccs.url, &Transport::new()).await.unwrap_err();
-    assert!(matches!(&error, FetchError::Undecodable { reason, .. } if reason.contains("FMSPC")), "{error:?}");
+    assert!(
+        matches!(&error, FetchError::Undecodable { reason, .. } if reason.contains("FMSPC")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use dstack_attestation::client::{self, FetchError, KmsClient, Transport};
 use dstack_attestation::Id20;
+use dstack_attestation::client::{self, FetchError, KmsClient, Transport};
 use dstack_emulator::clock::Clock;
 use dstack_emulator::kms::{Kms, RootKeys, router};
 
-use super::play::{Identity, Server, answer, json, patient};
+use super::play::{Identity, Play, Server, answer, impatient, json, patient};
 
 #[tokio::test]
 async fn a_kms_is_asked_over_any_certificate_which_comes_along() {
@@ -49,7 +49,8 @@ async fn the_emulated_kms_answers() {
 
 #[tokio::test]
 async fn a_gateway_is_asked_for_its_keys_and_shows_its_certificate() {
-    const ACME: &str = r#"{"account_uri":"","quoted_hist_keys":[],"account_quote":"","account_attestation":""}"#;
+    const ACME: &str =
+        r#"{"account_uri":"","quoted_hist_keys":[],"account_quote":"","account_attestation":""}"#;
     let identity = Identity::from_ca();
     let server = Server::https(&identity, |asked| match asked.path() {
         "/.dstack/acme-info" | "/prpc/AcmeInfo?json" => json(ACME),
@@ -75,7 +76,8 @@ async fn a_gateway_is_asked_for_its_keys_and_shows_its_certificate() {
 
 #[tokio::test]
 async fn an_ingress_is_fetched_file_by_file_and_nothing_else() {
-    const LIST: &str = "00  acme-account.json\n11  cert-localhost.pem\n22  gone.pem\n33  ../../etc/passwd\n44  /prpc/Info\n";
+    const LIST: &str =
+        "00  acme-account.json\n11  cert-localhost.pem\n22  gone.pem\n33  ../../etc/passwd\n44  /prpc/Info\n";
     let identity = Identity::from_ca();
     let server = Server::https(&identity, |asked| match asked.path() {
         "/evidences/sha256sum.txt" => answer("200 OK", "", LIST),
@@ -107,6 +109,20 @@ async fn an_ingress_without_its_quote_is_no_evidence() {
     let error = client::fetch_ingress_at(&server.endpoint(), &patient()).await.unwrap_err();
     assert!(matches!(&error, FetchError::Api { status: 404, what, .. } if what == "/evidences/quote.json"));
     assert!(client::fetch_ingress("a/../b", &patient()).await.is_err());
+}
+
+#[tokio::test]
+async fn an_ingress_cannot_take_all_day() {
+    let list: String = (0..60).map(|n| format!("00  file-{n}\n")).collect();
+    let server = Server::http(move |asked| match asked.path() {
+        "/evidences/sha256sum.txt" => answer("200 OK", "", &list),
+        "/evidences/quote.json" => json("{}"),
+        _ => Play::SayAndHang(Vec::new()),
+    })
+    .await;
+    let error = client::fetch_ingress_at(&server.endpoint(), &impatient()).await.unwrap_err();
+    assert!(matches!(error, FetchError::Timeout { .. }), "{error:?}");
+    assert!(server.asked().len() <= 3, "one file that hangs uses up the time for all");
 }
 
 #[tokio::test]
