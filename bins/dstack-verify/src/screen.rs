@@ -97,7 +97,12 @@ impl Headline {
             ),
             Verdict::Undetermined | Verdict::Failed => format!("no TEE stands behind the evidence; {sentence}"),
         };
-        Self { shout: format!("EMULATED, {shout}"), sentence, verdict, emulated }
+        // Whatever the verdict, nobody shall read that something is proven.
+        let shout = match verdict {
+            Verdict::Ok | Verdict::Warnings => "EMULATED, NOTHING PROVEN".to_owned(),
+            Verdict::Undetermined | Verdict::Failed => format!("EMULATED, {shout}"),
+        };
+        Self { shout, sentence, verdict, emulated }
     }
 
     const fn look(&self) -> Look {
@@ -133,6 +138,9 @@ impl Headline {
     }
 }
 
+/// The check that sums up the others, which is named only where no other is.
+const SUM: &str = "policy.required";
+
 /// The ids of findings with such a status, each once.
 fn ids(reports: &[Report], wanted: impl Fn(&Status) -> bool) -> Vec<&str> {
     let mut ids = Vec::new();
@@ -140,6 +148,9 @@ fn ids(reports: &[Report], wanted: impl Fn(&Status) -> bool) -> Vec<&str> {
         if !ids.contains(&finding.id.as_str()) {
             ids.push(finding.id.as_str());
         }
+    }
+    if ids.len() > 1 {
+        ids.retain(|id| *id != SUM);
     }
     ids
 }
@@ -242,10 +253,12 @@ mod tests {
             headline(vec![pass.clone()], false, Question::Proof),
             headline(vec![pass.clone(), warn.clone()], false, Question::Proof),
             headline(vec![pass.clone(), unknown.clone()], false, Question::Match),
-            headline(vec![fail, unknown], false, Question::Match),
+            headline(vec![fail.clone(), unknown], false, Question::Match),
+            headline(vec![fail, Finding::fail(SUM, "sum")], false, Question::Proof),
+            headline(vec![Finding::fail(SUM, "sum")], false, Question::Proof),
             headline(vec![pass, warn], true, Question::Proof),
         ];
-        insta::assert_snapshot!(lines.join(""), @"");
+        insta::assert_snapshot!(lines.join(""));
     }
 
     #[test]
@@ -261,6 +274,6 @@ mod tests {
         assert!(text.starts_with("\u{1b}[1m\u{1b}[32mPROVEN\u{1b}[0m: everything"), "{text:?}");
         let emulated = report.with_meta("evidence", "EMULATED");
         let text = Headline::of(&[emulated], Question::Proof).text(&style);
-        assert!(text.starts_with("\u{1b}[1m\u{1b}[33mEMULATED, PROVEN\u{1b}[0m: "), "{text:?}");
+        assert!(text.starts_with("\u{1b}[1m\u{1b}[33mEMULATED, NOTHING PROVEN\u{1b}[0m: "), "{text:?}");
     }
 }

@@ -8,8 +8,6 @@
 #[path = "../tests/it/authority/mod.rs"]
 mod authority;
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use authority::{Authority, Contents, now};
@@ -25,76 +23,82 @@ fn main() {
     divan::main();
 }
 
-/// A genuine quote and its collateral as text: a sample of the crate `dcap-qvl`.
-struct Sample {
+/// A genuine quote that was recorded from dstack's guest agent, with collateral for its platform type as text, and a
+/// time at which that holds.
+struct Recorded {
+    evidence: CvmEvidence,
     quote: Vec<u8>,
-    json: String,
+    collateral: &'static str,
     now: SystemTime,
 }
 
-fn sample() -> Sample {
-    let cargo = |arguments: &[&str]| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let run = Command::new(cargo).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
-        String::from_utf8(run.unwrap().stdout).unwrap()
-    };
-    let version = cargo(&["-vV"]);
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-    let metadata =
-        cargo(&["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", host]);
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
-    let package = packages.iter().find(|package| package["name"] == "dcap-qvl").unwrap();
-    let folder = PathBuf::from(package["manifest_path"].as_str().unwrap()).with_file_name("sample");
-    let json = std::fs::read_to_string(folder.join("tdx_quote_collateral.json")).unwrap();
-    let now = Collateral::from_json(&json, "").unwrap().next_update() - Duration::from_secs(3600);
-    Sample { quote: std::fs::read(folder.join("tdx_quote")).unwrap(), json, now }
+fn recorded() -> Recorded {
+    let exchange = include_str!("../tests/fixtures/agent/raw-quote.json");
+    let exchange: serde_json::Value = serde_json::from_str(exchange).unwrap();
+    let evidence = CvmEvidence::new().read_quote(&exchange["response"].to_string()).unwrap();
+    let quote = evidence.quote.clone().unwrap();
+    let collateral = include_str!("../tests/fixtures/agent/collateral-b0c06f000000.json");
+    let now = Collateral::from_json(collateral, "").unwrap().issued() + Duration::from_secs(86_400);
+    Recorded { evidence, quote, collateral, now }
 }
 
 /// From the bytes of quote and collateral to what the hardware vouches for.
 #[divan::bench]
 fn genuine_quote_from_files(bencher: Bencher<'_, '_>) {
-    let sample = sample();
+    let recorded = recorded();
     bencher.bench_local(|| {
-        let collateral = Collateral::from_json(black_box(&sample.json), "").unwrap();
-        verify(black_box(&sample.quote), &collateral, sample.now, &TrustRoot::intel()).unwrap()
+        let collateral = Collateral::from_json(black_box(&recorded.collateral), "").unwrap();
+        verify(black_box(&recorded.quote), &collateral, recorded.now, &TrustRoot::intel()).unwrap()
     });
 }
 
 /// The same with the report that people read.
 #[divan::bench]
 fn genuine_quote_to_report(bencher: Bencher<'_, '_>) {
-    let sample = sample();
+    let recorded = recorded();
     bencher.bench_local(|| {
-        let collateral = Collateral::from_json(black_box(&sample.json), "").unwrap();
-        let verifier = Verifier::new(Policy::new(), sample.now).collateral(collateral);
-        verifier.quote("sample", black_box(&sample.quote))
+        let collateral = Collateral::from_json(black_box(&recorded.collateral), "").unwrap();
+        let verifier = Verifier::new(Policy::new(), recorded.now).collateral(collateral);
+        verifier.quote("recorded", black_box(&recorded.quote))
+    });
+}
+
+/// All checks of the recorded app: quote, event log, registers and what they say.
+#[divan::bench]
+fn genuine_app_to_report(bencher: Bencher<'_, '_>) {
+    let recorded = recorded();
+    bencher.bench_local(|| {
+        let collateral = Collateral::from_json(black_box(recorded.collateral), "").unwrap();
+        let verifier = Verifier::new(Policy::new(), recorded.now).collateral(collateral);
+        verifier.app("recorded", black_box(&recorded.evidence))
     });
 }
 
 /// The quote's own signatures and certificates alone.
 #[divan::bench]
 fn genuine_quote_without_collateral(bencher: Bencher<'_, '_>) {
-    let sample = sample();
+    let recorded = recorded();
     bencher
-        .bench_local(|| check_signatures(black_box(&sample.quote), sample.now, &TrustRoot::intel()).unwrap());
+        .bench_local(|| check_signatures(black_box(&recorded.quote), recorded.now, &TrustRoot::intel()).unwrap());
 }
 
 /// The library below, doing the same as `genuine_quote_from_files`.
 #[divan::bench]
 fn genuine_quote_by_dcap_qvl(bencher: Bencher<'_, '_>) {
-    let sample = sample();
-    let seconds = sample.now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let recorded = recorded();
+    let seconds = recorded.now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     bencher.bench_local(|| {
-        let collateral: dcap_qvl::QuoteCollateralV3 = serde_json::from_str(black_box(&sample.json)).unwrap();
+        let mut collateral: dcap_qvl::QuoteCollateralV3 = serde_json::from_str(black_box(&recorded.collateral)).unwrap();
+        // The collateral carries the certificates of the machine it was fetched for, which is not this one.
+        collateral.pck_certificate_chain = None;
         let verifier = QuoteVerifier::<RustCryptoConfig>::new_with_config(TrustRoot::intel().der().to_vec());
-        verifier.verify(black_box(&sample.quote), &collateral, seconds).unwrap()
+        verifier.verify(black_box(&recorded.quote), &collateral, seconds).unwrap()
     });
 }
 
 /// All checks of an app whose evidence is signed by a test authority.
 #[divan::bench]
-fn whole_app(bencher: Bencher<'_, '_>) {
+fn signed_app_to_report(bencher: Bencher<'_, '_>) {
     let compose = r#"{"manifest_version":2,"name":"demo","runner":"docker-compose"}"#;
     let policy = Policy::new().compose(compose).app_id([0x11; 20].into());
     let hash = policy.compose_hashes.first().copied().unwrap();

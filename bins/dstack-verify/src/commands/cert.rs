@@ -22,7 +22,7 @@ pub(crate) struct Cert {
     #[arg(long, value_name = "HOST:PORT", help_heading = "Evidence")]
     connect: Option<HostPort>,
     /// The name to ask the server for, where it is not that of the address
-    #[arg(long, value_name = "NAME", help_heading = "Evidence", requires = "connect")]
+    #[arg(long, value_name = "NAME", help_heading = "Evidence")]
     server_name: Option<String>,
     /// The certificate of the CA that the chain must lead to: a KMS's root CA, as PEM or DER
     #[arg(long, value_name = "FILE", help_heading = "What is expected")]
@@ -37,6 +37,9 @@ pub(crate) struct Cert {
 
 impl Run for Cert {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
+        if self.server_name.is_some() && self.connect.is_none() {
+            return Err(CliError::usage("`--server-name` is for `--connect`: a file asks nobody"));
+        }
         let mut judge = self.judge.judge()?;
         self.expected.add_to(&mut judge.policy)?;
         let mut evidence = CertificateEvidence::default();

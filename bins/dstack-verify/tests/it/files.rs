@@ -47,7 +47,7 @@ fn several_files_complete_each_other() {
     let world = World::new();
     world.write_recorded();
     let (_, alone) = world.report(&["app", "--evidence", "evidence/quote.json"]);
-    assert_eq!(status(&alone, "app.tcb-info.consistent"), "unknown");
+    assert_eq!(status(&alone, "app.tcb-info.consistent"), "not-applicable");
     let (_, both) = world.report(&["app", "--evidence", "evidence/quote.json", "evidence/info.json"]);
     assert_eq!(status(&both, "app.tcb-info.consistent"), "pass");
     assert_eq!(both.meta()["from"], "evidence/quote.json, evidence/info.json");

@@ -32,9 +32,9 @@ fn emulated_is_marked_in_every_form() {
     let agent = host.agent();
     let app = ["app", "--agent", &agent, "--compose", "app-compose.json", "--danger-accept-emulated"];
     let text = world.run(&app);
-    assert!(text.starts_with("code: 0\n--- stdout\nEMULATED, "), "{text}");
+    assert!(text.starts_with("code: 0\n--- stdout\nEMULATED, NOTHING PROVEN: "), "{text}");
     let markdown = world.run(&[&app[..], &["--md"]].concat());
-    assert!(markdown.starts_with("code: 0\n--- stdout\n**EMULATED, "), "{markdown}");
+    assert!(markdown.starts_with("code: 0\n--- stdout\n**EMULATED, NOTHING PROVEN**: "), "{markdown}");
     snapshot!("emulated_accepted", host.steady(&text));
     snapshot!("emulated_refused", host.steady(&world.run(&app[..5])));
 }

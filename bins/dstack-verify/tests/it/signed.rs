@@ -50,6 +50,7 @@ const APP: [&str; 14] = [
     "app",
     "--evidence",
     "quote.json",
+    "app-compose.json",
     "--compose",
     "app-compose.json",
     "--app-id",
@@ -60,11 +61,10 @@ const APP: [&str; 14] = [
     AT,
     "--nonce",
     NONCE,
-    "--json",
 ];
 
 fn app<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    [&APP[..13], more].concat()
+    [&APP[..], more].concat()
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn without_collateral_nothing_is_genuine_and_nobody_is_asked() {
     let world = signed_app();
     let quote = ["quote", "quote.bin", "--at", AT, "--danger-root-ca", "root.pem"];
     let (code, report) = world.report(&quote);
-    assert_eq!((code, status(&report, "quote.signature")), (Some(1), "skipped"));
+    assert_eq!((code, status(&report, "quote.signature")), (Some(1), "unknown"));
     assert_eq!(report.meta()["collateral"], "none");
     let (code, report) = world.report(&[&quote[..], &["--collateral", "collateral.json"]].concat());
     assert_eq!((code, status(&report, "quote.signature")), (Some(0), "warn"));
@@ -108,7 +108,7 @@ fn without_collateral_nothing_is_genuine_and_nobody_is_asked() {
 fn the_time_is_part_of_the_question() {
     let world = signed_app();
     let mut late = app(&["--danger-root-ca", "root.pem"]);
-    late[10] = "2036-06-01T12:00:00Z";
+    late[11] = "2036-06-01T12:00:00Z";
     let (code, report) = world.report(&late);
     assert_eq!((code, status(&report, "quote.signature")), (Some(1), "fail"), "{report:#?}");
     assert_eq!(report.meta()["as of"], "2036-06-01T12:00:00Z");
@@ -118,7 +118,7 @@ fn the_time_is_part_of_the_question() {
 fn another_challenge_was_not_answered() {
     let world = signed_app();
     let mut other = app(&["--danger-root-ca", "root.pem"]);
-    other[12] = "ff";
+    other[13] = "ff";
     let (code, report) = world.report(&other);
     assert_eq!((code, status(&report, "quote.report-data")), (Some(1), "fail"));
 }

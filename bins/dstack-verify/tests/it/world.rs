@@ -119,7 +119,7 @@ pub(crate) const APP_COMPOSE: &str = r#"{"manifest_version": 2, "name": "web", "
 pub(crate) struct Host {
     pub(crate) emulator: Emulator,
     pub(crate) vm: String,
-    pub(crate) runtime: Runtime,
+    _runtime: Runtime,
     dir: TempDir,
 }
 
@@ -147,7 +147,7 @@ impl Host {
         runtime
             .block_on(wait_for(&client, &vm, &booted, &WaitOptions::default(), &mut |_| {}))
             .unwrap();
-        Self { emulator, vm, runtime, dir }
+        Self { emulator, vm, _runtime: runtime, dir }
     }
 
     /// The VMM, as an option takes it.

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(key.algorithm(), AppKeyAlgorithm::Ed25519);
         assert_eq!(
             hex::encode(key.public_key()),
-            "698f5656587d8ce3ca8db0e1c361ba9d190089f98dc4d9df800ff92ed073a65d"
+            "698f56bd587d8ce3ca8db0e1c361ba9d190089f98dc4d9df800ff92ed073a65d"
         );
         assert_eq!(key.to_report_data(), data);
     }

@@ -15,6 +15,7 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::authority::{Authority, Contents, DAY, Platform, now};
 use crate::evidence::{APP, COMPOSE, at_recording, boot_events, compose_hash, response};
@@ -550,7 +551,8 @@ fn recorded(bootstrap: &Value, meta: &Value, env_key: &Value) -> KmsEvidence {
 }
 
 fn at_recording_of(evidence: &KmsEvidence) -> Report {
-    Verifier::new(Policy::new(), at_recording()).kms("kms.example.com", evidence)
+    // The KMSs were recorded a quarter of an hour after the agent.
+    Verifier::new(Policy::new(), at_recording() + Duration::from_secs(1000)).kms("kms.example.com", evidence)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
-use super::Collateral;
+use super::{Collateral, CollateralTee};
 use crate::quote::chain::{Chain, ChainError, time_text};
 use crate::quote::verify::TrustRoot;
 
@@ -28,6 +28,14 @@ pub enum CollateralFault {
         part: &'static str,
         /// When, in RFC 3339.
         from: String,
+    },
+    /// Its QE identity is of another quoting enclave than that of its TCB info's TEE.
+    #[error("the QE identity is of {found:?} instead of {expected:?}")]
+    OtherEnclave {
+        /// The id of the QE identity.
+        found: String,
+        /// The id that it has for this TEE.
+        expected: &'static str,
     },
     /// The certificate chain of a part does not hold.
     #[error("the certificate chain of the {part} does not hold: {message}")]
@@ -67,6 +75,13 @@ impl Collateral {
         if now > self.next_update.time {
             let at = time_text(self.next_update.time);
             return Err(CollateralFault::Expired { part: self.next_update.part, at });
+        }
+        let expected = match self.tee {
+            CollateralTee::Tdx => "TD_QE",
+            CollateralTee::Sgx => "QE",
+        };
+        if self.enclave != expected {
+            return Err(CollateralFault::OtherEnclave { found: self.enclave.clone(), expected });
         }
         let inner = &self.inner;
         statement(

@@ -98,6 +98,8 @@ pub struct Collateral {
     fmspc: FixedBytes<6>,
     tcb_info: Dated,
     evaluation_number: u32,
+    /// The id of QE identity.
+    enclave: String,
     valid_from: Bound,
     next_update: Bound,
 }
@@ -130,6 +132,7 @@ struct TcbInfoHead {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct QeIdentityHead {
+    id: String,
     issue_date: String,
     next_update: String,
     tcb_evaluation_data_number: u32,
@@ -205,6 +208,7 @@ impl Collateral {
             fmspc: head.fmspc,
             tcb_info,
             evaluation_number: head.tcb_evaluation_data_number.min(qe.tcb_evaluation_data_number),
+            enclave: qe.id,
             valid_from: bounds(|dated| dated.issued).into_iter().fold(from, latest),
             next_update: bounds(|dated| dated.next_update).into_iter().fold(until, earliest),
         })

@@ -13,16 +13,24 @@ pub(super) const CHECKS: &[CheckDef] = &[
         .layer("app")
         .parents(&["eventlog.readable"])
         .needs("the app-compose text from the guest's tcb_info")
-        .why("reading the shown app-compose tells nothing about the app when another one was measured"),
+        .why("reading the shown app-compose tells nothing about the app when another one was measured")
+        .proves("the app-compose text that the guest shows has the hash that the log says was measured")
+        .leaves_open("whether it is the one you expect, and whether the log is that of the quote"),
     CheckDef::new("app.compose.deployed", "the measured app-compose is the one that was deployed")
         .layer("app")
         .parents(&["eventlog.readable"])
         .needs("the app-compose that was deployed, or its hash")
-        .why("the app-compose decides which code runs"),
+        .why("the app-compose decides which code runs")
+        .proves("the compose hash in the log is one of those that the caller expects")
+        .leaves_open(
+            "what the app-compose pulls in from outside: images without a digest, environment, whatever it downloads",
+        ),
     CheckDef::new("app.mrconfigid.compose", "the CVM was created for the measured app-compose")
         .layer("app")
         .parents(&["eventlog.readable", "quote.readable"])
-        .why("MRCONFIGID is fixed before the guest starts and cannot be changed from inside"),
+        .why("MRCONFIGID is fixed before the guest starts and cannot be changed from inside")
+        .proves("the host committed to the measured app-compose when it created the CVM, and the hardware kept that")
+        .leaves_open("whether the guest's OS held to it: the host chooses MRCONFIGID, and the OS compares"),
 ];
 
 /// Carries out a check of this file.
@@ -70,7 +78,10 @@ fn deployed(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     }
     let Some(logged) = subject.system.compose_hash else { return check.fail().observed(NO_EVENT) };
     if allowed.contains(&logged) {
-        return check.pass().observed(format!("compose hash {logged}"));
+        return check
+            .pass()
+            .observed(format!("compose hash {logged}"))
+            .trusting("the expected compose hash, which the caller gave");
     }
     let finding = check
         .fail()

@@ -11,27 +11,41 @@ pub(super) const CHECKS: &[CheckDef] = &[
     CheckDef::new("eventlog.readable", "the event log can be read")
         .layer("event log")
         .needs("the event log that comes with a quote, or the guest's tcb_info")
-        .why("the log explains what the registers in the quote stand for"),
+        .why("the log explains what the registers in the quote stand for")
+        .proves("the log is well-formed, and every entry says which register it went into")
+        .leaves_open("whether anything in it is true: the log is the guest's or its host's word until it replays"),
     CheckDef::new("eventlog.digests", "every runtime event has the digest of its content")
         .layer("event log")
         .parents(&["eventlog.readable"])
-        .why("an entry that shows one thing and was measured as another explains nothing"),
+        .why("an entry that shows one thing and was measured as another explains nothing")
+        .proves("no runtime entry states a digest or a preimage that its name and payload do not have")
+        .leaves_open("whether these entries are the ones that were measured: the replay tells that"),
     CheckDef::new("eventlog.order", "dstack's events are each there once and in order")
         .layer("event log")
         .parents(&["eventlog.readable"])
-        .why("two events of one name are two answers to one question"),
+        .why("two events of one name are two answers to one question")
+        .proves("up to system-ready, the log has one readable answer for each of dstack's events and hides none")
+        .leaves_open("what the app measured after system-ready, under whatever name"),
     CheckDef::new("eventlog.boot-complete", "the guest finished booting")
         .layer("event log")
         .parents(&["eventlog.readable"])
-        .why("before system-ready, what dstack measures is not complete"),
+        .why("before system-ready, what dstack measures is not complete")
+        .proves("dstack's set-up of the guest came to its end and handed over to the app")
+        .leaves_open("whether the app itself runs and is well"),
     CheckDef::new("eventlog.replay-rtmr3", "the log replays to the quote's RTMR3")
         .layer("event log")
         .parents(&["eventlog.readable", "quote.readable"])
-        .why("only then do the events of dstack and the app stand for what was measured"),
+        .why("only then do the events of dstack and the app stand for what was measured")
+        .proves("RTMR3 of the quote was extended with exactly these runtime events, in this order, and no others")
+        .leaves_open(
+            "whether a genuine dstack image measured them: another OS can extend RTMR3 with whatever it likes",
+        ),
     CheckDef::new("eventlog.replay-boot", "the log replays to the quote's RTMR0 to RTMR2")
         .layer("event log")
         .parents(&["eventlog.readable", "quote.readable"])
-        .why("only then do the boot entries stand for what the firmware and the kernel measured"),
+        .why("only then do the boot entries stand for what the firmware and the kernel measured")
+        .proves("RTMR0 to RTMR2 of the quote were extended with exactly the digests of these entries")
+        .leaves_open("which image and which settings the digests belong to: names and payloads in them are remarks"),
 ];
 
 /// Carries out a check of this file.
@@ -128,6 +142,10 @@ fn replay_boot(check: &CheckDef, subject: &Subject<'_>) -> Finding {
     let (Part::Read(log), Part::Read(quote)) = (&subject.log, &subject.quote) else {
         return check.not_applicable();
     };
+    // Certificates leave most of the firmware's entries out, so that nothing follows from their logs here.
+    if subject.evidence.attestation.as_ref().is_some_and(|attested| attested.shortened_log) {
+        return check.not_applicable().observed("the log came without the entries of the firmware");
+    }
     let boot = [Rtmr::Rtmr0, Rtmr::Rtmr1, Rtmr::Rtmr2];
     let wrong: Vec<Divergence> = boot.into_iter().filter_map(|rtmr| divergence(log, quote, rtmr)).collect();
     if wrong.is_empty() {

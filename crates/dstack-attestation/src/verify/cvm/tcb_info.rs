@@ -12,7 +12,9 @@ pub(super) const CHECKS: &[CheckDef] =
     &[CheckDef::new("app.tcb-info.consistent", "the guest's tcb_info agrees with the quote and the log")
         .layer("identity")
         .needs("the guest agent's Info, with public_tcbinfo")
-        .why("dashboards and scripts show tcb_info, which nothing signs")];
+        .why("dashboards and scripts show tcb_info, which nothing signs")
+        .proves("every value in tcb_info that can be held against the quote or the log is the same there")
+        .leaves_open("whatever in tcb_info stands in neither of them, such as the device id")];
 
 /// Carries out a check of this file.
 pub(super) fn evaluate(check: &CheckDef, subject: &Subject<'_>) -> Option<Finding> {

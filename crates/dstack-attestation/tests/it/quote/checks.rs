@@ -58,13 +58,14 @@ fn collateral_that_does_not_hold_is_named_and_leaves_the_quote_open() {
         let collateral = bench.authority.collateral_with(&bench.platform, change);
         bench.verifier(Policy::new(), [collateral]).quote("a quote", &quote)
     };
-    let faults: [(&str, fn(&mut Statement)); 6] = [
+    let faults: [(&str, fn(&mut Statement)); 7] = [
         ("expired", |s| s.next_update = now() - Duration::from_secs(1)),
         ("is of 2026-06-02", |s| s.issued = now() + DAY),
         ("signature of the TCB info", |s| s.edit_tcb_info = true),
         ("signature of the QE identity", |s| s.edit_qe_identity = true),
         ("FMSPC 010101010101", |s| s.fmspc = [1; 6]),
         ("for Sgx", |s| s.tee = "SGX"),
+        ("QE identity is of \"QE\"", |s| s.qe_id = "QE"),
     ];
     for (expected, change) in faults {
         let report = judge(change);

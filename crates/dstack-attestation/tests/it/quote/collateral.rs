@@ -56,7 +56,7 @@ fn what_is_wrong_is_named() {
             error(|parts| parts.tcb_info = parts.tcb_info.replace("\"TDX\"", "\"TDZ\"")),
             error(|parts| parts.tcb_info = parts.tcb_info.replace("2026-05-31T", "yesterday ")),
             error(|parts| parts.tcb_info_signature.truncate(63)),
-            error(|parts| parts.qe_identity = "[]".to_owned()),
+            error(|parts| parts.qe_identity = "{}".to_owned()),
             error(|parts| parts.root_ca_crl.clear()),
             error(|parts| parts.pck_crl.push(0)),
         ]

@@ -78,8 +78,17 @@ fn value_of<'a>(line: &'a str, at: usize, key: &str) -> Option<&'a str> {
             inner.split(quote).next().unwrap_or_default()
         }
         Some('>' | '|' | '&' | '*' | '!') | None => "",
-        Some(_) => value.split([',', '}', ' ', '\t']).next().unwrap_or_default(),
+        Some(_) => plain(value.split([',', ' ', '\t']).next().unwrap_or_default()),
     })
+}
+
+/// A value without quotes, without the braces that close a flow mapping around it.
+fn plain(value: &str) -> &str {
+    let mut value = value;
+    while value.ends_with('}') && value.matches('}').count() > value.matches('{').count() {
+        value = value.strip_suffix('}').unwrap_or(value);
+    }
+    value
 }
 
 #[cfg(test)]
@@ -106,7 +115,7 @@ mod tests {
             found(&compose),
             [
                 (pinned, true),
-                ("line 4: image: {".to_owned(), false),
+                ("line 4: image: {}".to_owned(), false),
                 ("line 5: image: b:1".to_owned(), false),
                 (format!("line 6: image: c@{DIGEST}"), true),
                 ("line 8: image: (on other lines)".to_owned(), false),
