@@ -23,6 +23,9 @@ pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(collateral) = Collateral::from_json(text, "fuzz") else { return };
     assert_eq!(collateral.source(), "fuzz");
+    let again = Collateral::from_json(&collateral.to_json(), "fuzz").expect("what was written can be read");
+    assert_eq!((again.fmspc(), again.next_update()), (collateral.fmspc(), collateral.next_update()));
+    assert_eq!(again.to_json(), collateral.to_json());
     let verifier = Verifier::new(Policy::new(), now()).collateral(collateral);
     let report = verifier.app("fuzz", recorded());
     assert_ne!(report.verdict(), Verdict::Ok);

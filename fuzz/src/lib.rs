@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod collateral;
 pub mod cpuinfo;
 pub mod dmi;
+pub mod document;
 pub mod efivar;
 pub mod env_file;
 pub mod event_log;
@@ -68,6 +69,11 @@ mod tests {
     #[test]
     fn dmi() {
         replay("dmi", super::dmi::run);
+    }
+
+    #[test]
+    fn document() {
+        replay("document", super::document::run);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use dstack_attestation::quote::TdxQuote;
+use dstack_attestation::quote::{EvidenceKind, TdxQuote};
 use dstack_attestation::{CvmEvidence, Policy, Verifier};
 use dstack_check::Verdict;
 
@@ -21,9 +21,15 @@ pub fn run(data: &[u8]) {
         let cut = TdxQuote::parse(&data[..end]).expect("a quote without what trails it is a quote");
         assert_eq!((cut.trailing_bytes, &cut.report, &cut.header), (0, &quote.report, &quote.header));
         assert!(TdxQuote::parse(&data[..end - 1]).is_err());
+        assert!(
+            matches!(EvidenceKind::of(data), Some(EvidenceKind::TdxQuote { .. })),
+            "it is known for a quote"
+        );
     }
     let mut evidence = CvmEvidence::new();
     evidence.quote = Some(data.to_vec());
     let report = Verifier::new(Policy::new().danger_accept_emulated(true), now()).app("fuzz", &evidence);
     assert_ne!(report.verdict(), Verdict::Ok, "bytes without collateral are found genuine");
+    let report = Verifier::new(Policy::new(), now()).quote("fuzz", data);
+    assert!(matches!(report.verdict(), Verdict::Undetermined | Verdict::Failed));
 }

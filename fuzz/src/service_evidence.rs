@@ -25,7 +25,9 @@ pub fn run(data: &[u8]) {
     assert_ne!(verifier.gateway("fuzz", &gateway).verdict(), Verdict::Ok);
 
     let mut ingress = IngressEvidence::default();
-    for (name, index) in [("quote.json", 0), ("sha256sum.txt", 1), ("cert-example.com.pem", 2), ("acme-account.json", 3)] {
+    for (name, index) in
+        [("quote.json", 0), ("sha256sum.txt", 1), ("cert-example.com.pem", 2), ("acme-account.json", 3)]
+    {
         ingress.files.insert(name.to_owned(), part(index).to_vec());
     }
     ingress.domain = Some("example.com".to_owned());

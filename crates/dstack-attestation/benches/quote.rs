@@ -47,7 +47,7 @@ fn recorded() -> Recorded {
 fn genuine_quote_from_files(bencher: Bencher<'_, '_>) {
     let recorded = recorded();
     bencher.bench_local(|| {
-        let collateral = Collateral::from_json(black_box(&recorded.collateral), "").unwrap();
+        let collateral = Collateral::from_json(black_box(recorded.collateral), "").unwrap();
         verify(black_box(&recorded.quote), &collateral, recorded.now, &TrustRoot::intel()).unwrap()
     });
 }
@@ -57,7 +57,7 @@ fn genuine_quote_from_files(bencher: Bencher<'_, '_>) {
 fn genuine_quote_to_report(bencher: Bencher<'_, '_>) {
     let recorded = recorded();
     bencher.bench_local(|| {
-        let collateral = Collateral::from_json(black_box(&recorded.collateral), "").unwrap();
+        let collateral = Collateral::from_json(black_box(recorded.collateral), "").unwrap();
         let verifier = Verifier::new(Policy::new(), recorded.now).collateral(collateral);
         verifier.quote("recorded", black_box(&recorded.quote))
     });
@@ -78,8 +78,9 @@ fn genuine_app_to_report(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn genuine_quote_without_collateral(bencher: Bencher<'_, '_>) {
     let recorded = recorded();
-    bencher
-        .bench_local(|| check_signatures(black_box(&recorded.quote), recorded.now, &TrustRoot::intel()).unwrap());
+    bencher.bench_local(|| {
+        check_signatures(black_box(&recorded.quote), recorded.now, &TrustRoot::intel()).unwrap();
+    });
 }
 
 /// The library below, doing the same as `genuine_quote_from_files`.
@@ -88,7 +89,8 @@ fn genuine_quote_by_dcap_qvl(bencher: Bencher<'_, '_>) {
     let recorded = recorded();
     let seconds = recorded.now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     bencher.bench_local(|| {
-        let mut collateral: dcap_qvl::QuoteCollateralV3 = serde_json::from_str(black_box(&recorded.collateral)).unwrap();
+        let mut collateral: dcap_qvl::QuoteCollateralV3 =
+            serde_json::from_str(black_box(recorded.collateral)).unwrap();
         // The collateral carries the certificates of the machine it was fetched for, which is not this one.
         collateral.pck_certificate_chain = None;
         let verifier = QuoteVerifier::<RustCryptoConfig>::new_with_config(TrustRoot::intel().der().to_vec());

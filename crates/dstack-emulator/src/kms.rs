@@ -6,6 +6,7 @@
 //! them to the emulator's guests because the emulator made those guests.
 
 mod authority;
+mod bootstrap;
 mod derive;
 mod serve;
 
@@ -15,6 +16,7 @@ use ring::rand::SecureRandom as _;
 use secp256k1::SecretKey;
 use serde::{Deserialize, Serialize};
 
+pub use bootstrap::{BootstrapInfo, ServerIdentity};
 pub use serve::router;
 
 pub(crate) use authority::{Authority, EMULATED_UNIT, Extension, Leaf};
@@ -161,6 +163,8 @@ pub struct Kms {
     k256: SecretKey,
     root: Authority,
     temporary: Authority,
+    /// What `GetMeta` shows of the bootstrap. Without one, the KMS made its keys on its own.
+    bootstrap: Option<BootstrapInfo>,
 }
 
 impl std::fmt::Debug for Kms {
@@ -186,6 +190,7 @@ impl Kms {
             temporary: Authority::root("Dstack Client Temp CA", 0, &[], temporary, now)?,
             ca_scalar,
             k256,
+            bootstrap: None,
         })
     }
 

@@ -82,7 +82,7 @@ impl AgentClient {
                 Surface::App => format!("{name} is a method of the public service, not of dstack.sock"),
                 Surface::Public => {
                     format!(
-                        "{name} is a method of dstack.sock inside of the CVM; the public service has no such"
+                        "{name} is a method of dstack.sock inside of the CVM; the public service does not have it"
                     )
                 }
             };

@@ -222,6 +222,9 @@ impl Hinted for FetchError {
             Self::Api { status: 401 | 403, .. } => {
                 Some(Hint::from("the service wants a credential, such as the VMM's token"))
             }
+            Self::Api { what, .. } if what.contains("/certification/v4/") => Some(Hint::from(
+                "this PCCS may not know the platform type: another one, or Intel's own service, may",
+            )),
             Self::Api { message, .. } => api_hint(message),
             Self::Undecodable { body, .. } if body.looks_like_html() => {
                 Some(Hint::from("a web page answered; the service may be at another port or path"))

@@ -145,6 +145,18 @@ mod tests {
         assert!(missing[0].starts_with("6 of the files"), "{missing:?}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_list_says_only_plain_names_are_asked_for(list in "([0-9a-f]{0,4}[ \\t*]{0,3}[a-z./\\\\%?#@: -]{0,12}\n?){0,20}") {
+            let names = named_files(list.as_bytes(), &mut Vec::new());
+            for name in names {
+                let url = reqwest::Url::parse(&format!("https://example.com{DIRECTORY}{name}")).unwrap();
+                proptest::prop_assert_eq!(url.path(), format!("{DIRECTORY}{name}"));
+                proptest::prop_assert_eq!(url.path_segments().unwrap().count(), 2);
+            }
+        }
+    }
+
     #[test]
     fn the_list_is_bounded() {
         let list: String = (0..1000).map(|n| format!("00  file-{n}\n")).collect();

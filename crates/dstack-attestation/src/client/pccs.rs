@@ -15,7 +15,7 @@ use super::error::KeptBody;
 use super::transport::{Answer, Place, Request};
 use super::{Endpoint, FetchError, Transport};
 use crate::FixedBytes;
-use crate::quote::{Collateral, CollateralParts, verify};
+use crate::quote::{Collateral, CollateralParts, TdxQuote, verify};
 
 /// Intel's own service.
 pub const INTEL_PCS: &str = "https://api.trustedservices.intel.com";
@@ -69,6 +69,11 @@ impl QuotedPlatform {
         let unusable = |error: &dyn std::fmt::Display| {
             FetchError::request(format!("there is no telling which collateral the quote needs: {error}"))
         };
+        if TdxQuote::parse(quote).is_ok_and(|quote| quote.is_emulated()) {
+            return Err(FetchError::request(
+                "the quote is emulated: no platform stands behind it, and no collateral is for it",
+            ));
+        }
         let fmspc = verify::stated_fmspc(quote).map_err(|error| unusable(&error))?;
         let parsed = dcap_qvl::quote::Quote::parse(quote).map_err(|error| unusable(&format!("{error:#}")))?;
         let chain = intel::extract_cert_chain(&parsed).map_err(|error| unusable(&format!("{error:#}")))?;

@@ -91,9 +91,9 @@ pub(super) fn signed_part<'a>(quote: &'a [u8], parsed: &TdxQuote) -> Option<&'a 
     quote.get(..signed)
 }
 
-/// Whether a quote carries the PCK chain of its platform.
-pub(super) fn carries_pck_chain(quote: &TdxQuote) -> bool {
-    SignatureData::read(&quote.signature_data).is_ok_and(|data| data.certification == PCK_CHAIN)
+/// Whether a quote carries the PCK chain of its platform. An error means that its lengths do not fit together.
+pub(super) fn carries_pck_chain(quote: &TdxQuote) -> Result<bool, Error> {
+    SignatureData::read(&quote.signature_data).map(|data| data.certification == PCK_CHAIN)
 }
 
 /// The platform type in the first certificate of the quote's chain.

@@ -196,7 +196,8 @@ pub fn verify(
         .map_err(|_| QuoteVerifyError::NotYetValid("the time is before 1970".to_owned()))?
         .as_secs();
     let mut parts = collateral.inner.clone();
-    if signatures::carries_pck_chain(&parsed) {
+    // This also keeps lengths that do not fit the quote from the library, which would set memory aside for them.
+    if signatures::carries_pck_chain(&parsed)? {
         // The chain in collateral is that of the platform it was fetched for. Platforms of one type share the rest of
         // it, so that a quote's own chain comes first.
         parts.pck_certificate_chain = None;

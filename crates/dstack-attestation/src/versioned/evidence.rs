@@ -36,7 +36,6 @@ impl VersionedAttestation {
             let config: Option<Config> = serde_json::from_str(&self.config).ok();
             evidence.vm_config = config.and_then(|config| config.vm_config).filter(|text| !text.is_empty());
         }
-        evidence.platform = Some(self.platform.clone());
         evidence.attestation = Some(Attested {
             platform: self.platform.clone(),
             contradictions: self.contradictions().iter().map(ToString::to_string).collect(),

@@ -7,3 +7,4 @@ mod play;
 mod public;
 mod services;
 mod tls;
+mod words;

@@ -230,6 +230,17 @@ impl GuestAgent {
         self.inner.evidence.quote(report_data).0
     }
 
+    /// The attestation over this report data that `Attest` answers: the same quote with its log, in upstream's
+    /// `VersionedAttestation` of version 0.
+    pub fn attestation(&self, report_data: ReportData) -> Vec<u8> {
+        self.inner.evidence.attestation(report_data, false)
+    }
+
+    /// The same as certificates carry it.
+    pub(crate) fn shortened_attestation(&self, report_data: ReportData) -> Vec<u8> {
+        self.inner.evidence.attestation(report_data, true)
+    }
+
     /// The version number of the agent.
     fn version(&self) -> &'static str {
         self.inner.spec.version.capabilities().reference

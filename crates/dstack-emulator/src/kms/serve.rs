@@ -12,13 +12,9 @@ use dstack_vmm_client::api::{AppId, PublicKeyResponse};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::{Kms, KmsError};
+use super::{BootstrapInfo, Kms, KmsError};
 use crate::clock::Clock;
 use crate::rpc::{Call, Mount, RpcError, bytes_reply};
-
-/// What a CVM that was bootstrapped by hand could show. The emulator's KMS was not.
-#[derive(Clone, PartialEq, Serialize, prost::Message)]
-struct BootstrapInfo {}
 
 /// What the KMS says about itself.
 #[derive(Clone, PartialEq, Serialize, prost::Message)]
@@ -94,7 +90,7 @@ impl Kms {
             ca_cert: self.ca_cert().to_owned(),
             allow_any_upgrade: true,
             k256_pubkey: self.k256_pubkey().to_vec(),
-            bootstrap_info: None,
+            bootstrap_info: self.bootstrap.clone(),
             is_dev: true,
             gateway_app_id: Some("any".to_owned()),
             kms_contract_address: None,

@@ -399,8 +399,10 @@ fn tcb_info_that_says_something_else() {
     for evidence in [evidence.clone(), evidence.read_quote(&get_quote().to_string()).unwrap()] {
         let report = verify_app("app", &evidence, &Policy::new());
         // The recorded quote is patched and the recorded vm_config names another image, whatever tcb_info says.
-        let failed: Vec<&str> =
-            failed(&report).into_iter().filter(|id| !matches!(*id, "quote.signature" | "os.vm-config")).collect();
+        let failed: Vec<&str> = failed(&report)
+            .into_iter()
+            .filter(|id| !matches!(*id, "quote.signature" | "os.vm-config"))
+            .collect();
         assert_eq!(failed, ["app.compose.hash", "app.tcb-info.consistent"]);
     }
 }

@@ -41,8 +41,16 @@ const ATTACKS: &[Attack] = &[
         },
         "fail quote.service-td",
     ),
-    ("the collateral is expired", |scene| scene.now = now() + 40 * DAY, "fail quote.collateral; unknown quote.signature"),
-    ("the collateral is not valid yet", |scene| scene.now = now() - 10 * DAY, "fail quote.collateral; unknown quote.signature"),
+    (
+        "the collateral is expired",
+        |scene| scene.now = now() + 40 * DAY,
+        "fail quote.collateral; unknown quote.signature",
+    ),
+    (
+        "the collateral is not valid yet",
+        |scene| scene.now = now() - 10 * DAY,
+        "fail quote.collateral; unknown quote.signature",
+    ),
     (
         "the collateral is older than the caller takes",
         |scene| scene.policy.max_collateral_age = Some(Duration::from_secs(3600)),
@@ -131,7 +139,7 @@ const ATTACKS: &[Attack] = &[
         |scene| {
             scene.only_collateral(authority().collateral_with(platform(), |says| says.cpu_svn[0] = 200));
         },
-        "fail quote.signature",
+        "fail quote.signature quote.tcb-status",
     ),
     (
         "the collateral is of another platform type",

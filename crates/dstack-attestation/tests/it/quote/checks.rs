@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use dstack_attestation::{Policy, Verifier};
 use dstack_attestation::policy::{TcbPolicy, TcbStatus};
 use dstack_attestation::quote::emulated::EmulatedQuote;
+use dstack_attestation::{Policy, Verifier};
 
 use super::{Bench, ended, status, why};
 use crate::authority::{Body, Contents, DAY, Faults, Statement, now};
+
+/// What is said otherwise than in good collateral.
+type Change = fn(&mut Statement);
 
 #[test]
 fn an_honest_quote_under_another_root_is_let_through_with_a_warning() {
@@ -54,11 +57,11 @@ fn without_collateral_nothing_is_genuine_and_a_bad_signature_is_still_found() {
 fn collateral_that_does_not_hold_is_named_and_leaves_the_quote_open() {
     let bench = Bench::new();
     let quote = bench.platform.quote(&Contents::default());
-    let judge = |change: fn(&mut Statement)| {
+    let judge = |change: Change| {
         let collateral = bench.authority.collateral_with(&bench.platform, change);
         bench.verifier(Policy::new(), [collateral]).quote("a quote", &quote)
     };
-    let faults: [(&str, fn(&mut Statement)); 7] = [
+    let faults: [(&str, Change); 7] = [
         ("expired", |s| s.next_update = now() - Duration::from_secs(1)),
         ("is of 2026-06-02", |s| s.issued = now() + DAY),
         ("signature of the TCB info", |s| s.edit_tcb_info = true),
@@ -86,7 +89,7 @@ fn collateral_that_does_not_hold_is_named_and_leaves_the_quote_open() {
 fn of_several_collaterals_the_one_that_holds_and_is_newest_is_taken() {
     let bench = Bench::new();
     let quote = bench.platform.quote(&Contents::default());
-    let with = |change: fn(&mut Statement)| bench.authority.collateral_with(&bench.platform, change);
+    let with = |change: Change| bench.authority.collateral_with(&bench.platform, change);
     let outdated = with(|s| {
         s.tcb_status = "OutOfDate".to_owned();
         s.issued = now() - DAY / 2;

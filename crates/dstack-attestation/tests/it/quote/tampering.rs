@@ -32,14 +32,17 @@ fn every_byte_up_to_the_quoting_enclaves_data_counts() {
     }
 }
 
+/// What comes before the certificates in a quote of version 4: header and report, lengths, signature, key, the quoting
+/// enclave's report, its signature and authentication data.
+const GENUINE_COVERED: usize = 632 + 4 + 128 + 6 + 384 + 64 + 2 + 32 + 6;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_bit_of_a_genuine_quote_can_be_flipped(at in 0..1270usize, bit in 0..8u8) {
+    fn no_bit_of_a_genuine_quote_can_be_flipped(at in 0..GENUINE_COVERED, bit in 0..8u8) {
         let sample = samples::genuine();
         let mut forged = sample.quote.clone();
-        prop_assert!(at < 632 + 4 + 128 + 6 + 384 + 64 + 2 + 32 + 100);
         forged[at] ^= 1 << bit;
         let report = sample.verifier(Policy::new()).quote("forged", &forged);
         prop_assert!(!believed(status(&report, "quote.signature")), "byte {}", at);

@@ -73,11 +73,6 @@ pub(super) fn boot_log(
     Ok(log)
 }
 
-/// Whether an event remains in the short form of a log that certificates carry.
-pub(super) fn stays_when_stripped(payload: &[u8]) -> bool {
-    payload == ACPI_DATA.as_bytes()
-}
-
 /// MRTD: the measurement of the firmware, made up.
 pub(super) fn mrtd(spec: &GuestSpec) -> Digest48 {
     made_up("mrtd", spec, false)

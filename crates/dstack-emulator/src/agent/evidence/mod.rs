@@ -3,15 +3,15 @@
 
 mod boot_log;
 mod msgpack;
-mod scale;
 
 use std::sync::{PoisonError, RwLock};
 
 use dstack_attestation::event_log::{
-    DigestVersion, Entry, Event, EventLog, EventLogBuilder, KeyProvider, RuntimeEvent,
+    DigestVersion, Event, EventLog, EventLogBuilder, KeyProvider, RuntimeEvent,
 };
 use dstack_attestation::quote::emulated::EmulatedQuote;
 use dstack_attestation::report_data::ReportData;
+use dstack_attestation::versioned::VersionedAttestation;
 use dstack_attestation::{
     CreatorFields, Digest32, Digest48, Id20, Measurements, MrConfigDocument, MrConfigId,
 };
@@ -121,99 +121,21 @@ impl Evidence {
         (quote.to_bytes(), log)
     }
 
-    /// The attestation that `Attest` answers and, stripped, certificates carry: variant 0 of upstream's
+    /// The attestation that `Attest` answers and, shortened, certificates carry: version 0 of upstream's
     /// `VersionedAttestation`, in SCALE.
-    ///
-    /// Stripped means that of the boot only the ACPI events remain and that digests which follow from their entry are
-    /// empty. Such a log replays to RTMR3 but not to RTMR0.
-    pub(crate) fn attestation(&self, report_data: ReportData, stripped: bool) -> Vec<u8> {
-        let (quote, log) = self.quote(report_data);
-        let kept = |entry: &&Entry| {
-            !stripped || entry.is_runtime() || boot_log::stays_when_stripped(entry.payload())
-        };
-        let entries: Vec<&Entry> = log.entries().iter().filter(kept).collect();
-        let mut out = scale::Scale::default();
-        out.variant(0);
-        // The platform: TDX under dstack.
-        out.variant(0);
-        out.bytes(&quote);
-        out.length(entries.len());
-        for entry in entries {
-            // Registers are 0 to 3.
-            out.u32(entry.rtmr().index() as u32);
-            out.u32(entry.event_type());
-            let digest = if stripped && entry.is_runtime() { None } else { Some(entry.digest()) };
-            out.bytes(digest.as_ref().map_or(&[], |digest| digest.as_ref()));
-            out.bytes(entry.name().as_bytes());
-            out.bytes(entry.payload());
-        }
-        let runtime: Vec<&Entry> = log.entries().iter().filter(|entry| entry.is_runtime()).collect();
-        out.length(runtime.len());
-        for entry in runtime {
-            out.bytes(entry.name().as_bytes());
-            out.bytes(entry.payload());
-        }
-        out.array(report_data.as_bytes());
-        out.bytes(self.config.as_bytes());
-        out.finish()
+    pub(crate) fn attestation(&self, report_data: ReportData, shortened: bool) -> Vec<u8> {
+        let whole = self.versioned(report_data);
+        if shortened { whole.shortened() } else { whole }.encode_v0()
     }
 
-    /// The attestation in `GetQuote` on branch next: variant 1, in MessagePack.
+    /// The attestation in `GetQuote` on branch next: version 1, in MessagePack.
     pub(crate) fn attestation_v1(&self, report_data: ReportData) -> Vec<u8> {
+        self.versioned(report_data).encode_v1()
+    }
+
+    fn versioned(&self, report_data: ReportData) -> VersionedAttestation {
         let (quote, log) = self.quote(report_data);
-        let mut out = MessagePack::default();
-        out.map(3);
-        out.text("version");
-        out.uint(1);
-        out.text("platform");
-        out.map(2);
-        out.text("kind");
-        out.text("tdx");
-        out.text("data");
-        out.map(2);
-        out.text("quote");
-        out.uints(&quote);
-        out.text("event_log");
-        out.list(log.entries().len());
-        for entry in log.entries() {
-            let version_2 = entry.is_runtime() && entry.version() == DigestVersion::V2;
-            out.map(if version_2 { 6 } else { 5 });
-            out.text("imr");
-            out.uint(entry.rtmr().index() as u32);
-            out.text("event_type");
-            out.uint(entry.event_type());
-            out.text("digest");
-            out.bytes(entry.digest().as_ref());
-            out.text("event");
-            out.text(entry.name());
-            out.text("event_payload");
-            out.bytes(entry.payload());
-            if version_2 {
-                out.text("version");
-                out.uint(2);
-            }
-        }
-        out.text("stack");
-        out.map(2);
-        out.text("kind");
-        out.text("dstack");
-        out.text("data");
-        out.map(3);
-        out.text("report_data");
-        out.uints(report_data.as_ref());
-        out.text("runtime_events");
-        let runtime: Vec<&Entry> = log.entries().iter().filter(|entry| entry.is_runtime()).collect();
-        out.list(runtime.len());
-        for entry in runtime {
-            out.map(2);
-            out.text("event");
-            out.text(entry.name());
-            out.text("payload");
-            out.bytes(entry.payload());
-        }
-        out.text("config");
-        out.text(&self.config);
-        out.finish()
+        VersionedAttestation::tdx(quote, log, report_data, self.config.as_str())
     }
 }
 
