@@ -69,7 +69,10 @@ fn with_bytes(mut evidence: CvmEvidence, bytes: &[u8]) -> Result<CvmEvidence, Cl
 /// That a document is no evidence. Where it is known to be something else, that is the hint.
 fn unusable(error: DocumentError, kind: Option<Kind>) -> CliError {
     let of_library = error.hints();
-    let taken = matches!(error, DocumentError::Evidence(_) | DocumentError::Attestation(_) | DocumentError::SecondQuote);
+    let taken = matches!(
+        error,
+        DocumentError::Evidence(_) | DocumentError::Attestation(_) | DocumentError::SecondQuote
+    );
     let cli = CliError::usage(error);
     match kind.filter(|_| !taken) {
         Some(kind) => cli.hint(kind.hint()),
@@ -99,8 +102,9 @@ pub(crate) fn log_of_file(path: &Path) -> Result<(EventLog, CvmEvidence), CliErr
         return Ok((log, evidence));
     }
     if let Some(text) = evidence.tcb_info.as_deref() {
-        let tcb: TcbInfo = serde_json::from_str(text)
-            .map_err(|error| CliError::usage(error).context(format_args!("{named}: tcb_info cannot be read")))?;
+        let tcb: TcbInfo = serde_json::from_str(text).map_err(|error| {
+            CliError::usage(error).context(format_args!("{named}: tcb_info cannot be read"))
+        })?;
         if !tcb.event_log.entries().is_empty() {
             return Ok((tcb.event_log, evidence));
         }

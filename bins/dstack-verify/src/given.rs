@@ -141,10 +141,7 @@ mod tests {
         assert_eq!(" dead ".parse::<Hex>().unwrap(), Hex(vec![0xde, 0xad]));
         assert_eq!("dxad".parse::<Hex>().unwrap_err(), "'x' at position 2 is no hex digit");
         assert_eq!("dea".parse::<Hex>().unwrap_err(), "an odd number of hex digits");
-        assert_eq!(
-            "dead".parse::<Fixed<4>>().unwrap_err(),
-            "4 bytes are 8 hex digits, these are 4"
-        );
+        assert_eq!("dead".parse::<Fixed<4>>().unwrap_err(), "4 bytes are 8 hex digits, these are 4");
     }
 
     #[test]
@@ -152,7 +149,9 @@ mod tests {
         for text in ["app.example.com:443", "192.0.2.1:8000", "[2001:db8::1]:8000"] {
             assert_eq!(text.parse::<HostPort>().unwrap().to_string(), text);
         }
-        for wrong in ["", "host", "host:", ":443", "host:0", "host:99999", "2001:db8::1", "https://host:1", "a b:1"] {
+        for wrong in
+            ["", "host", "host:", ":443", "host:0", "host:99999", "2001:db8::1", "https://host:1", "a b:1"]
+        {
             assert!(wrong.parse::<HostPort>().is_err(), "{wrong}");
         }
     }

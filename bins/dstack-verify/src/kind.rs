@@ -76,7 +76,10 @@ impl Kind {
         if begins("services:") {
             return Some(Self::DockerCompose);
         }
-        ["[code]", "[hardware]", "[os]", "[freshness]", "require ="].iter().any(|word| begins(word)).then_some(Self::Policy)
+        ["[code]", "[hardware]", "[os]", "[freshness]", "require ="]
+            .iter()
+            .any(|word| begins(word))
+            .then_some(Self::Policy)
     }
 }
 
@@ -109,9 +112,11 @@ fn of_json(value: &Value) -> Option<Kind> {
         (has(&["mrtd", "rtmr3"]), Kind::TcbInfo),
         (has(&["tcb_info"]) || has(&["app_id", "instance_id"]), Kind::Info),
     ];
-    known.into_iter().find(|(fits, _)| *fits).map(|(_, kind)| kind).or_else(|| {
-        has(&["attestation"]).then_some(Kind::Attestation)
-    })
+    known
+        .into_iter()
+        .find(|(fits, _)| *fits)
+        .map(|(_, kind)| kind)
+        .or_else(|| has(&["attestation"]).then_some(Kind::Attestation))
 }
 
 /// Adds to an error about a file what the file seems to be, unless that is what was wanted.

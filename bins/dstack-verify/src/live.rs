@@ -28,7 +28,9 @@ fn failed(error: FetchError) -> CliError {
             failure: ConnectFailure::UntrustedCertificate | ConnectFailure::NoAuthorities,
             ..
         } => Some("`--ca-file FILE` names the certificate of an authority"),
-        FetchError::Api { status: 401 | 403, .. } => Some("`--token-from FILE` names the file with a VMM's token"),
+        FetchError::Api { status: 401 | 403, .. } => {
+            Some("`--token-from FILE` names the file with a VMM's token")
+        }
         _ => None,
     };
     let error = CliError::hinted(kind, error);
@@ -176,7 +178,11 @@ pub(crate) async fn kms(url: &str, judge: &Judge, context: &Context) -> Result<K
 ///
 /// # Errors
 /// It cannot be reached, or does not answer as a gateway does.
-pub(crate) async fn gateway(url: &str, judge: &Judge, context: &Context) -> Result<GatewayEvidence, CliError> {
+pub(crate) async fn gateway(
+    url: &str,
+    judge: &Judge,
+    context: &Context,
+) -> Result<GatewayEvidence, CliError> {
     let _step = context.progress.step(format_args!("asking {url}"));
     client::fetch_gateway_at(&endpoint(url)?, &open_transport(judge)?).await.map_err(failed)
 }
@@ -185,7 +191,11 @@ pub(crate) async fn gateway(url: &str, judge: &Judge, context: &Context) -> Resu
 ///
 /// # Errors
 /// It cannot be reached, or shows no evidence.
-pub(crate) async fn ingress(url: &str, judge: &Judge, context: &Context) -> Result<IngressEvidence, CliError> {
+pub(crate) async fn ingress(
+    url: &str,
+    judge: &Judge,
+    context: &Context,
+) -> Result<IngressEvidence, CliError> {
     let _step = context.progress.step(format_args!("asking {url}"));
     let fetched = client::fetch_ingress_at(&endpoint(url)?, &open_transport(judge)?).await.map_err(failed)?;
     for missing in &fetched.missing {

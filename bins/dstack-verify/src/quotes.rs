@@ -78,7 +78,8 @@ mod tests {
         let quote = EmulatedQuote::default().to_bytes();
         let text = hex::encode(&quote);
         let inner = serde_json::json!({ "quote": text }).to_string();
-        let outer = serde_json::json!({ "account_quote": inner, "keys": [{ "quote": text }, { "quote": "" }] });
+        let outer =
+            serde_json::json!({ "account_quote": inner, "keys": [{ "quote": text }, { "quote": "" }] });
         assert_eq!(of_json(&outer.to_string()), [quote]);
         assert_eq!(of_json("no JSON"), [[0; 0]; 0]);
         let deep = (0..10).fold(inner, |text, _| serde_json::json!([text]).to_string());

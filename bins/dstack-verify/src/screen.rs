@@ -66,8 +66,9 @@ struct Headline {
 impl Headline {
     fn of(reports: &[Report], question: Question) -> Self {
         let verdict = reports.iter().map(Report::verdict).max().unwrap_or(Verdict::Undetermined);
-        let emulated =
-            reports.iter().any(|report| report.meta().get("evidence").is_some_and(|value| value == "EMULATED"));
+        let emulated = reports
+            .iter()
+            .any(|report| report.meta().get("evidence").is_some_and(|value| value == "EMULATED"));
         let sentence = match verdict {
             Verdict::Ok => question.all_well().to_owned(),
             Verdict::Warnings => {
@@ -95,7 +96,9 @@ impl Headline {
                 "the evidence fits together and proves nothing about any machine, since no TEE stands behind it. Apart from \
                  that {sentence}"
             ),
-            Verdict::Undetermined | Verdict::Failed => format!("no TEE stands behind the evidence; {sentence}"),
+            Verdict::Undetermined | Verdict::Failed => {
+                format!("no TEE stands behind the evidence; {sentence}")
+            }
         };
         // Whatever the verdict, nobody shall read that something is proven.
         let shout = match verdict {
@@ -169,7 +172,12 @@ fn named(ids: &[&str]) -> String {
 
 impl ViewArgs {
     fn style(self, context: &Context) -> Style {
-        context.out.style().with_folded_passes(!self.explain).with_details_of_passes(self.explain)
+        context
+            .out
+            .style()
+            .with_folded_passes(!self.explain)
+            .with_details_of_passes(self.explain)
+            .with_meanings(self.explain)
     }
 
     /// Shows a report and gives the exit code of its verdict.
@@ -190,7 +198,9 @@ impl ViewArgs {
         let text = if self.md {
             headline.markdown() + &render::markdown::report(report)
         } else {
-            headline.text(&style) + &render::terminal::report(report, &style) + self.more(report.counts().pass)
+            headline.text(&style)
+                + &render::terminal::report(report, &style)
+                + self.more(report.counts().pass)
         };
         context.out.text(&text)?;
         Ok(report.verdict().into())

@@ -71,7 +71,10 @@ mod tests {
     fn one_name_means_one_vm() {
         let found = [vm("ab12", "web"), vm("cd34", "db"), vm("ef56", "db")];
         assert_eq!(choose("web", &found, "unix:/x").unwrap(), "ab12");
-        assert_eq!(choose("db", &found, "unix:/x").unwrap_err().to_string(), "\"db\" means 2 VMs: cd34, ef56");
+        assert_eq!(
+            choose("db", &found, "unix:/x").unwrap_err().to_string(),
+            "\"db\" means 2 VMs: cd34, ef56"
+        );
         assert_eq!(choose("no", &found, "unix:/x").unwrap_err().kind(), ExitCode::No);
     }
 }

@@ -11,7 +11,8 @@ pub(crate) struct Bench {}
 impl Bench {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let mut command = cargo(["bench"]);
-        for name in ["dstack-vmm-client", "dstack-vmmctl", "dstack-hw", "dstack-hw-cli", "dstack-attestation"] {
+        for name in ["dstack-vmm-client", "dstack-vmmctl", "dstack-hw", "dstack-hw-cli", "dstack-attestation"]
+        {
             command.args(["--package", name]);
         }
         run(&mut command)?;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use cli_support::{CliError, ExitCode, SecretSource};
-use dstack_attestation::{CvmEvidence, Policy};
 use dstack_attestation::report_data::{self, ReportData};
+use dstack_attestation::{CvmEvidence, Policy};
 
 use super::nonce;
 use crate::context::{Context, Run};
@@ -96,7 +96,8 @@ impl App {
             return Ok(CvmEvidence::new());
         };
         // Only where the answer can be over a challenge is one required: an answer without would then be no yes.
-        let challenge = if source.takes_a_challenge() { challenge(&mut judge.policy)? } else { ReportData::default() };
+        let challenge =
+            if source.takes_a_challenge() { challenge(&mut judge.policy)? } else { ReportData::default() };
         source.ask(&challenge, judge, context).await
     }
 }

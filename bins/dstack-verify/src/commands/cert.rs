@@ -27,6 +27,12 @@ pub(crate) struct Cert {
     /// The certificate of the CA that the chain must lead to: a KMS's root CA, as PEM or DER
     #[arg(long, value_name = "FILE", help_heading = "What is expected")]
     root: Option<PathBuf>,
+    /// The special usage that the certificate must have, such as kms:rpc
+    #[arg(long, value_name = "USAGE", help_heading = "What is expected")]
+    usage: Option<String>,
+    /// The host name or IP address that the certificate must be for
+    #[arg(long, value_name = "NAME", help_heading = "What is expected")]
+    host: Option<String>,
     #[command(flatten)]
     expected: AppArgs,
     #[command(flatten)]
@@ -44,6 +50,8 @@ impl Run for Cert {
         self.expected.add_to(&mut judge.policy)?;
         let mut evidence = CertificateEvidence::default();
         evidence.root = self.root.as_deref().map(certificates::one).transpose()?;
+        evidence.usage = self.usage;
+        evidence.host = self.host;
         let name = match (&self.connect, &self.file) {
             (Some(address), _) => {
                 evidence.chain = live::chain(address, self.server_name.as_deref(), &judge, context).await?;

@@ -74,8 +74,8 @@ impl Run for Collateral {
 impl Fetch {
     async fn run(&self, context: &mut Context) -> Result<ExitCode, CliError> {
         let bytes = files::read(&self.quote)?;
-        let quote = evidence::quote_of_bytes(&bytes)
-            .map_err(|error| error.context(files::named(&self.quote)))?;
+        let quote =
+            evidence::quote_of_bytes(&bytes).map_err(|error| error.context(files::named(&self.quote)))?;
         let ca = self.ca_file.as_deref().map(files::read).transpose()?;
         let transport = live::transport(ca.as_deref())?;
         let collateral = live::collateral(&quote, &self.pccs, &transport, context).await?;
@@ -120,7 +120,9 @@ impl Shown {
     }
 
     fn show(&self, context: &mut Context) -> Result<(), CliError> {
-        context.out.line(format_args!("{}: collateral for platforms with FMSPC {}", self.file, self.fmspc))?;
+        context
+            .out
+            .line(format_args!("{}: collateral for platforms with FMSPC {}", self.file, self.fmspc))?;
         context.out.line(format_args!("  issued {}", self.issued))?;
         let expired = if self.expired { ", which is over: fetch it again" } else { "" };
         context.out.line(format_args!("  good until {}{expired}", self.next_update))

@@ -32,8 +32,9 @@ impl Run for Image {
         match std::fs::metadata(&self.directory) {
             Err(error) => return Err(files::unreadable(&self.directory, error)),
             Ok(metadata) if !metadata.is_dir() => {
-                return Err(CliError::usage(format!("{named} is no directory"))
-                    .hint("an image is a directory with metadata.json, sha256sum.txt and the files these name"));
+                return Err(CliError::usage(format!("{named} is no directory")).hint(
+                    "an image is a directory with metadata.json, sha256sum.txt and the files these name",
+                ));
             }
             Ok(_) => {}
         }

@@ -77,8 +77,7 @@ impl Init {
         }
         if self.file.exists() && !self.force {
             let named = files::named(&self.file);
-            return Err(CliError::usage(format!("{named} is there already"))
-                .hint("`--force` writes over it"));
+            return Err(CliError::usage(format!("{named} is there already")).hint("`--force` writes over it"));
         }
         files::write(&self.file, Required::TEMPLATE)?;
         context.progress.note(format_args!("wrote {}", files::named(&self.file)));

@@ -124,7 +124,9 @@ fn damaged_evidence_gives_a_report_that_is_no_yes() {
     let mut broken = answer.clone();
     broken["event_log"] = "[{\"imr\": 9}]".into();
     world.write("log.json", broken.to_string());
-    for arguments in [&["app", "--evidence", "cut.json"][..], &["app", "--evidence", "log.json"], &["quote", "cut.json"]] {
+    for arguments in
+        [&["app", "--evidence", "cut.json"][..], &["app", "--evidence", "log.json"], &["quote", "cut.json"]]
+    {
         let (code, report) = world.report(arguments);
         assert_eq!(code, Some(1), "{arguments:?}");
         assert_ne!(report.verdict(), dstack_check::Verdict::Ok, "{arguments:?}");

@@ -1,7 +1,7 @@
 //! Evidence in files: what a real guest agent handed out.
 
 use crate::snapshot;
-use crate::world::{World, recorded, status};
+use crate::world::{World, fixture, recorded, status};
 
 #[test]
 fn a_directory_of_evidence() {
@@ -148,4 +148,81 @@ fn reports_are_of_their_schema() {
         assert!(described.contains_key(member), "{member} is not in the schema");
     }
     assert!(!document["conclusions"].as_array().unwrap().is_empty());
+}
+
+/// The quote that the recorded agent did not patch: genuine TDX hardware signed it.
+#[test]
+fn genuine_evidence_offline() {
+    let world = World::new();
+    world.write("quote.json", recorded("raw-quote").to_string());
+    world.write("collateral.json", fixture("agent/collateral-b0c06f000000.json"));
+    let hash = "c143116fef3940e7f776bfc0919c256232ae5338a6e948c96b711e0b2383483a";
+    let app = ["app", "--evidence", "quote.json", "--collateral", "collateral.json", "--compose-hash"];
+    let then = ["--at", "2026-10-15T12:00:00Z"];
+    let (code, report) = world.report(&[&app[..], &[hash], &then].concat());
+    assert_eq!((code, status(&report, "quote.signature")), (Some(0), "pass"), "{report:#?}");
+    assert_eq!(status(&report, "quote.tcb-status"), "pass");
+    assert_eq!(status(&report, "app.compose.deployed"), "pass");
+    snapshot!("genuine", world.run(&[&app[..], &[hash], &then].concat()));
+
+    let other = hash.replace('c', "d");
+    let (code, report) = world.report(&[&app[..], &[other.as_str()], &then].concat());
+    assert_eq!((code, status(&report, "app.compose.deployed")), (Some(1), "fail"));
+    // A month later that collateral says nothing any more.
+    let (code, report) = world.report(&[&app[..], &[hash, "--at", "2026-12-15T12:00:00Z"]].concat());
+    assert_eq!((code, status(&report, "quote.collateral")), (Some(1), "fail"), "{report:#?}");
+    // What nobody asked for is not answered either.
+    let (code, report) = world.report(&[&app[..], &[hash], &then, &["--nonce", "0011"]].concat());
+    assert_eq!((code, status(&report, "quote.report-data")), (Some(1), "fail"));
+}
+
+/// A KMS in its simulator: the keys are bound to the quote, and the quote is not signed.
+#[test]
+fn the_recorded_kms() {
+    let world = World::new();
+    let exchange: serde_json::Value = serde_json::from_str(&fixture("kms/bootstrap-v0.5.11.json")).unwrap();
+    let bootstrap = exchange.get("response").unwrap_or(&exchange).clone();
+    world.write("bootstrap.json", bootstrap.to_string());
+    let (code, report) = world.report(&["kms", "--bootstrap", "bootstrap.json"]);
+    assert_eq!((code, status(&report, "kms.bootstrap.key-match")), (Some(1), "pass"), "{report:#?}");
+    assert_eq!(status(&report, "quote.signature"), "fail");
+    let key = bootstrap["k256_pubkey"].as_str().unwrap();
+    let other = "02".repeat(33);
+    let (_, report) = world.report(&["kms", "--bootstrap", "bootstrap.json", "--registered-k256", &other]);
+    assert_eq!(status(&report, "kms.registered.keys"), "fail", "{report:#?}");
+    let mut swapped = bootstrap.clone();
+    swapped["k256_pubkey"] = key.replace(&key[10..14], "0000").into();
+    world.write("swapped.json", swapped.to_string());
+    let (code, report) = world.report(&["kms", "--bootstrap", "swapped.json"]);
+    assert_eq!((code, status(&report, "kms.bootstrap.key-match")), (Some(1), "fail"));
+}
+
+#[test]
+fn an_ingress_whose_list_is_not_the_quoted_one() {
+    let world = World::new();
+    world.write("evidence/quote.json", recorded("get-quote").to_string());
+    world.write("evidence/sha256sum.txt", format!("{}  cert-app.example.com.pem\n", "0".repeat(64)));
+    world.write(
+        "evidence/cert-app.example.com.pem",
+        recorded("get-tls-key")["certificate_chain"][0].as_str().unwrap(),
+    );
+    let (code, report) = world.report(&["ingress", "evidence", "--domain", "app.example.com"]);
+    assert_eq!(code, Some(1));
+    for id in ["ingress.checksums", "ingress.quote-binding"] {
+        assert_eq!(status(&report, id), "fail", "{id}: {report:#?}");
+    }
+    assert_ne!(status(&report, "ingress.live"), "pass");
+}
+
+#[test]
+fn a_gateway_that_says_nothing_useful() {
+    let world = World::new();
+    world.write(
+        "acme.json",
+        r#"{"account_uri": "https://acme.example.com/1", "hist_keys": [], "quoted_hist_keys": []}"#,
+    );
+    let (code, document) = world.json(&["gateway", "--acme-info", "acme.json", "--domain", "example.com"]);
+    assert_eq!((code, document["schema"].as_str()), (Some(1), Some("dstack-check/report-set/v1")));
+    let text = world.run(&["gateway", "--acme-info", "acme.json"]);
+    assert!(text.starts_with("code: 1\n") && text.contains("gateway."), "{text}");
 }

@@ -85,3 +85,39 @@ fn nobody_there_is_three() {
         assert!(said.starts_with("code: 3\n--- stdout\n--- stderr\n"), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn a_token_is_sent_and_never_shown() {
+    use std::os::unix::fs::PermissionsExt;
+    const TOKEN: &str = "correct-horse-battery-staple";
+    let (world, host) = (World::new(), Host::with_token(TOKEN));
+    let keep = |name: &str, text: &str| {
+        let path = world.write(name, text);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    keep("token", TOKEN);
+    keep("wrong", "hunter2-hunter2-hunter2");
+    let vmm = host.vmm();
+    let app = ["app", "--vmm", &vmm, "--vm", "web", "--token-from"];
+    let (code, report) = world.report(&[&app[..], &["token"]].concat());
+    assert_eq!((code, status(&report, "quote.present")), (Some(1), "unknown"));
+    let refused = world.run(&[&app[..], &["wrong"]].concat());
+    assert!(refused.starts_with("code: 3\n"), "{refused}");
+    let without = world.run(&app[..5]);
+    assert!(without.starts_with("code: 3\n"), "{without}");
+    for said in [refused, without, world.run(&[&app[..], &["token", "--explain"]].concat())] {
+        assert!(!said.contains("horse") && !said.contains("hunter2"), "{said}");
+    }
+    std::fs::set_permissions(world.work().join("token"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let open = world.run(&[&app[..], &["token"]].concat());
+    assert!(open.starts_with("code: 2\n") && open.contains("chmod 600"), "{open}");
+}
+
+/// A service that is asked for a page and answers with one that is no evidence.
+#[test]
+fn a_page_that_is_no_evidence() {
+    let (world, host) = (World::new(), Host::new(DstackVersion::V0_5));
+    let said = world.run(&["app", "--agent", &host.vmm()]);
+    assert!(said.starts_with("code: 1\n") || said.starts_with("code: 3\n"), "{said}");
+    assert!(said.contains("--- stdout\n--- stderr\n"), "{said}");
+}

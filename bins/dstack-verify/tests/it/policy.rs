@@ -38,7 +38,10 @@ fn a_policy_decides() {
         "policy.toml",
         "version = 1\n[code]\napp_ids = [\"5bb4ff9a3837357f19dc176407a5709c62eb6c56\"]\n",
     );
-    world.write("other.toml", "version = 1\n[code]\napp_ids = [\"0000000000000000000000000000000000000000\"]\n");
+    world.write(
+        "other.toml",
+        "version = 1\n[code]\napp_ids = [\"0000000000000000000000000000000000000000\"]\n",
+    );
     let app = |policy| world.report(&["app", "--evidence", "evidence", "--policy", policy]).1;
     assert_eq!(status(&app("policy.toml"), "app.id.app-id"), "pass");
     assert_eq!(status(&app("other.toml"), "app.id.app-id"), "fail");

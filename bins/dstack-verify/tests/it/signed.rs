@@ -143,3 +143,19 @@ fn collateral_says_for_what_it_is() {
     let text = world.run(&["collateral", "show", "collateral.json"]);
     assert!(text.starts_with("code: 0\n--- stdout\ncollateral.json: collateral for platforms"), "{text}");
 }
+
+/// Where a file fits the platform nobody is asked; else the PCCS that was named is, and only then.
+#[test]
+fn a_pccs_is_asked_only_when_no_file_fits() {
+    let world = signed_app();
+    let nobody = ["--pccs", "http://127.0.0.1:1"];
+    let quote = ["quote", "quote.bin", "--at", AT, "--danger-root-ca", "root.pem"];
+    let said = world.run(&[&quote[..], &nobody].concat());
+    assert!(said.starts_with("code: 3\n--- stdout\n--- stderr\n"), "{said}");
+    let (code, _) = world.report(&[&quote[..], &nobody, &["--collateral", "collateral.json"]].concat());
+    assert_eq!(code, Some(0));
+    let said =
+        world.run(&["collateral", "fetch", "quote.bin", "--pccs", "http://127.0.0.1:1", "-o", "new.json"]);
+    assert!(said.starts_with("code: 3\n"), "{said}");
+    assert!(!world.work().join("new.json").exists());
+}

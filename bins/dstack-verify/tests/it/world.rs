@@ -7,7 +7,7 @@ use std::time::Duration;
 use dstack_emulator::{BootProfile, Emulator};
 use dstack_vmm_client::DstackVersion;
 use dstack_vmm_client::api::VmConfiguration;
-use dstack_vmm_client::client::{Client, Condition, VmmApi, WaitOptions, wait_for};
+use dstack_vmm_client::client::{Client, Condition, Credentials, VmmApi, WaitOptions, wait_for};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -98,7 +98,8 @@ impl World {
 /// A fixture of the library.
 pub(crate) fn fixture(name: &str) -> String {
     let package = env!("CARGO_MANIFEST_DIR");
-    std::fs::read_to_string(format!("{package}/../../crates/dstack-attestation/tests/fixtures/{name}")).unwrap()
+    std::fs::read_to_string(format!("{package}/../../crates/dstack-attestation/tests/fixtures/{name}"))
+        .unwrap()
 }
 
 /// What a recorded guest agent answered.
@@ -125,14 +126,26 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(version: DstackVersion) -> Self {
+        Self::with(version, None)
+    }
+
+    /// A host whose VMM wants a token.
+    pub(crate) fn with_token(token: &str) -> Self {
+        Self::with(DstackVersion::Next, Some(token))
+    }
+
+    fn with(version: DstackVersion, token: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let boot = BootProfile::new().step_time(Duration::from_millis(5));
-        let builder = Emulator::builder()
+        let mut builder = Emulator::builder()
             .version(version)
             .boot(boot)
             .run_dir(dir.path().join("vm"))
             .listen_unix(dir.path().join("vmm.sock"));
+        if let Some(token) = token {
+            builder = builder.token(token);
+        }
         let emulator = runtime.block_on(builder.start()).unwrap();
         let mut configuration = VmConfiguration::default();
         configuration.name = "web".to_owned();
@@ -141,12 +154,14 @@ impl Host {
         configuration.memory = 2048;
         configuration.disk_size = 20;
         configuration.compose_file = APP_COMPOSE.to_owned();
-        let client = Client::new(emulator.endpoint().parse().unwrap()).unwrap();
+        let mut client = Client::builder(emulator.endpoint().parse().unwrap());
+        if let Some(token) = token {
+            client = client.credentials(Credentials::bearer(token));
+        }
+        let client = client.build().unwrap();
         let vm = runtime.block_on(client.create_vm(&configuration)).unwrap();
         let booted = Condition::Booted;
-        runtime
-            .block_on(wait_for(&client, &vm, &booted, &WaitOptions::default(), &mut |_| {}))
-            .unwrap();
+        runtime.block_on(wait_for(&client, &vm, &booted, &WaitOptions::default(), &mut |_| {})).unwrap();
         Self { emulator, vm, _runtime: runtime, dir }
     }
 

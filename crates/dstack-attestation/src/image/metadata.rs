@@ -48,6 +48,9 @@ pub enum MetadataError {
         /// Its length in bytes.
         length: usize,
     },
+    /// The text is not a JSON object.
+    #[error("it is not a JSON object")]
+    NotAnObject,
     /// The text is not the JSON it should be.
     #[error("it is not the JSON it should be: {0}")]
     Json(#[from] serde_json::Error),
@@ -62,6 +65,10 @@ impl ImageMetadata {
     pub fn parse(json: &str) -> Result<Self, MetadataError> {
         if json.len() > MAX_TEXT {
             return Err(MetadataError::TooLong { length: json.len() });
+        }
+        // serde would take an array for the members in their order.
+        if !json.trim_start().starts_with('{') {
+            return Err(MetadataError::NotAnObject);
         }
         Ok(serde_json::from_str(json)?)
     }

@@ -1,7 +1,10 @@
 //! Known-good measurements as JSON.
 
+use std::collections::BTreeMap;
+
 use dstack_check::{Hint, Hinted};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::KnownGood;
 use crate::fixed_bytes::parse_hex;
@@ -74,13 +77,9 @@ struct Set {
     rtmr2: Option<String>,
     #[serde(default)]
     os_image_hash: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Sets {
-    Many(Vec<Set>),
-    One(Box<Set>),
+    // Everything else. It keeps serde from taking an array for the members in their order.
+    #[serde(flatten)]
+    _other: BTreeMap<String, IgnoredAny>,
 }
 
 /// Reads known-good measurements: a JSON object with the members `mrtd`, `rtmr0`, `rtmr1` and `rtmr2` in hex, as
@@ -105,15 +104,11 @@ pub fn parse(json: &str, name: &str, source: &str) -> Result<Vec<KnownGood>, Kno
     if json.len() > MAX_TEXT {
         return Err(KnownGoodError::TooLong { length: json.len() });
     }
-    // Told apart by the first character, so that an error names the member rather than "no variant".
-    let sets = if json.trim_start().starts_with('[') {
-        Sets::Many(serde_json::from_str(json)?)
+    // Told apart by the first character, so that an error names the member at fault.
+    let sets: Vec<Set> = if json.trim_start().starts_with('[') {
+        serde_json::from_str(json)?
     } else {
-        Sets::One(serde_json::from_str(json)?)
-    };
-    let sets = match sets {
-        Sets::Many(sets) => sets,
-        Sets::One(set) => vec![*set],
+        vec![serde_json::from_str(json)?]
     };
     match sets.len() {
         0 => Err(KnownGoodError::NoRegister),
@@ -175,7 +170,9 @@ mod tests {
         }
         let error = parse(r#"{"rtmr1":"00"}"#, "", "").unwrap_err();
         assert_eq!(error.to_string(), "rtmr1 of the measurements: 1 bytes where 48 are expected");
-        assert!(matches!(parse("nonsense", "", ""), Err(KnownGoodError::Json(_))));
+        for text in ["nonsense", "[[]]", "3", "{\"mrtd\":\"\",\"mrtd\":\"\"}"] {
+            assert!(matches!(parse(text, "", ""), Err(KnownGoodError::Json(_))), "{text}");
+        }
         assert!(matches!(parse(&" ".repeat(MAX_TEXT + 1), "", ""), Err(KnownGoodError::TooLong { .. })));
         let many = format!("[{}]", vec!["{}"; MAX_SETS + 1].join(","));
         assert!(matches!(parse(&many, "", ""), Err(KnownGoodError::TooMany { .. })));

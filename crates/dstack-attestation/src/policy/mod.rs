@@ -117,7 +117,8 @@ impl Policy {
     ///
     /// A file cannot say everything: the bytes in [`Policy::composes`] are left out (their hashes are there), so are
     /// [`Policy::danger_accept_emulated`], parts of a second, and an acceptance of [`TcbStatus::Revoked`], which nothing
-    /// heeds.
+    /// heeds. Names are cut to 256 bytes. A key provider's id that no file may have, such as a KMS's that is no public
+    /// key, is written and then refused on reading.
     pub fn to_toml(&self) -> String {
         file::to_toml(self)
     }

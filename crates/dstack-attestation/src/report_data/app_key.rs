@@ -142,7 +142,9 @@ mod tests {
                 "{at}"
             );
         }
-        for text in ["dip1::ed25519-pk:AAAA", "dip1::rsa-pk:AAAA", "dip2::ed25519-pk:", "dip1::ed25519-pk:\u{e9}"] {
+        for text in
+            ["dip1::ed25519-pk:AAAA", "dip1::rsa-pk:AAAA", "dip2::ed25519-pk:", "dip1::ed25519-pk:\u{e9}"]
+        {
             assert_eq!(AppKey::from_report_data(&padded(text.as_bytes()).unwrap()), None, "{text}");
         }
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    AppKey, HashAlgorithm, ReportData, TAG_APP_DATA, acme_account, digest, kms_bootstrap, kms_root_ca, padded,
-    ratls_cert, tagged, widen, zt_cert,
+    AppKey, HashAlgorithm, ReportData, TAG_APP_DATA, acme_account, digest, kms_bootstrap, kms_root_ca,
+    padded, ratls_cert, tagged, widen, zt_cert,
 };
 use crate::hash;
 
@@ -88,12 +88,14 @@ fn scheme_of_bytes(bytes: &[u8], data: &ReportData) -> Option<Scheme> {
     if padded(bytes).is_ok_and(|made| made == *data) {
         return Some(Scheme::Padded);
     }
-    HashAlgorithm::ALL.into_iter().filter(|algorithm| *algorithm != HashAlgorithm::Raw).find_map(|algorithm| {
-        if tagged(algorithm, TAG_APP_DATA, bytes).is_ok_and(|made| made == *data) {
-            return Some(Scheme::AppData(algorithm));
-        }
-        (untagged(algorithm, bytes)? == *data).then_some(Scheme::Digest(algorithm))
-    })
+    HashAlgorithm::ALL.into_iter().filter(|algorithm| *algorithm != HashAlgorithm::Raw).find_map(
+        |algorithm| {
+            if tagged(algorithm, TAG_APP_DATA, bytes).is_ok_and(|made| made == *data) {
+                return Some(Scheme::AppData(algorithm));
+            }
+            (untagged(algorithm, bytes)? == *data).then_some(Scheme::Digest(algorithm))
+        },
+    )
 }
 
 fn untagged(algorithm: HashAlgorithm, bytes: &[u8]) -> Option<ReportData> {
@@ -144,7 +146,9 @@ impl fmt::Display for Meaning {
             Self::AppKey(key) => write!(f, "an app's signing key ({key})"),
             Self::Zero => f.write_str("nothing: all bytes are zero"),
             Self::Text(text) => write!(f, "the text {text:?}"),
-            Self::Short { length } => write!(f, "{length} bytes that nothing given explains, padded with zeros"),
+            Self::Short { length } => {
+                write!(f, "{length} bytes that nothing given explains, padded with zeros")
+            }
             Self::Opaque => f.write_str("64 bytes that nothing given explains"),
         }
     }

@@ -19,7 +19,8 @@ pub(in crate::verify) fn hex_bytes(what: &str, text: &str) -> Result<Vec<u8>, St
 pub(in crate::verify) fn attestation(what: &str, text: &str) -> Result<CvmEvidence, String> {
     let bytes = hex_bytes(what, text)?;
     let read = VersionedAttestation::decode(&bytes);
-    read.map(|attestation| attestation.to_evidence()).map_err(|error| format!("{what} cannot be read: {error}"))
+    read.map(|attestation| attestation.to_evidence())
+        .map_err(|error| format!("{what} cannot be read: {error}"))
 }
 
 /// The evidence in what services call a quote: the hex of a TDX quote or of an attestation, or the JSON answer of the

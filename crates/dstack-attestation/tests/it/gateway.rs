@@ -4,6 +4,7 @@ use dstack_attestation::report_data::{acme_account, ratls_cert, zt_cert};
 use dstack_attestation::versioned::VersionedAttestation;
 use dstack_attestation::{GATEWAY_CHECKS, GatewayEvidence, Verifier};
 use dstack_check::{ReportSet, Status, Verdict};
+use proptest::prelude::*;
 use rcgen::{CertifiedIssuer, KeyPair};
 use serde_json::{Value, json};
 
@@ -176,7 +177,8 @@ const ATTACKS: &[Attack] = &[
     (
         "an older key was never quoted",
         |gateway| {
-            gateway.info["quoted_hist_keys"][0] = json!({"public_key": "3059", "quote": "", "attestation": ""});
+            gateway.info["quoted_hist_keys"][0] =
+                json!({"public_key": "3059", "quote": "", "attestation": ""});
             gateway.evidence()
         },
         &["unknown gateway.history"],
@@ -259,15 +261,15 @@ fn a_gateway_without_a_certificate_yet_as_recorded() {
 fn quotes_in_every_form_are_read() {
     let mut gateway = Gateway::honest();
     let attested = attestation(zt_cert(&gateway.leaf.spki()));
-    let get_quote =
-        json!({"quote": hex::encode(&attested.quote), "event_log": attested.event_log.to_json(), "vm_config": ""});
+    let get_quote = json!({"quote": hex::encode(&attested.quote), "event_log": attested.event_log.to_json(), "vm_config": ""});
     for (form, with_log) in [
         (json!(hex::encode(&attested.quote)), false),
         (json!(format!("0x{}", hex::encode(attested.encode_v1()))), true),
         (json!(get_quote.to_string()), true),
-        (get_quote.clone(), true),
+        (get_quote, true),
     ] {
-        gateway.info["quoted_hist_keys"][1] = json!({"public_key": hex::encode(gateway.leaf.spki()), "quote": form});
+        gateway.info["quoted_hist_keys"][1] =
+            json!({"public_key": hex::encode(gateway.leaf.spki()), "quote": form});
         let set = gateway.reports();
         assert_eq!(status(&set.reports()[0], "gateway.certificate.quoted"), "pass", "{form}");
         let report = set.get("gw: certificate key 2 of 2, in use").unwrap();
@@ -280,14 +282,29 @@ fn quotes_in_every_form_are_read() {
 #[test]
 fn answers_that_cannot_be_read_are_unknown() {
     let long = json!({"account_uri": "x".repeat(5000), "quoted_hist_keys": []}).to_string();
-    for text in ["", "x", "[]", "{}", "null", r#"{"error":"no"}"#, r#"{"account_uri":"","quoted_hist_keys":{}}"#, &long] {
+    for text in [
+        "",
+        "x",
+        "[]",
+        "{}",
+        "null",
+        r#"{"error":"no"}"#,
+        r#"{"account_uri":"","quoted_hist_keys":{}}"#,
+        &long,
+    ] {
         let mut evidence = Gateway::honest().evidence();
         evidence.acme_info = Some(text.to_owned());
         let set = reports(&evidence);
         assert_eq!(status(&set.reports()[0], "gateway.acme-info.readable"), "unknown", "{text:.50}");
         assert_eq!(set.reports().len(), 1);
     }
-    for key in [json!(1), json!(null), json!({}), json!({"public_key": "zz"}), json!({"public_key": {}, "quote": []})] {
+    for key in [
+        json!(1),
+        json!(null),
+        json!({}),
+        json!({"public_key": "zz"}),
+        json!({"public_key": {}, "quote": []}),
+    ] {
         let mut gateway = Gateway::honest();
         gateway.info["quoted_hist_keys"][0] = key.clone();
         let set = gateway.reports();
@@ -325,4 +342,29 @@ fn emulated_quotes_are_said_to_be() {
     }
     let signature = &set.reports()[1].get("quote.signature").unwrap().status;
     assert_eq!(*signature, Status::Fail);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Answers and certificates of any content are judged without a panic, and nothing about them passes.
+    #[test]
+    fn hostile_answers_are_judged(
+        uri in ".{0,20}",
+        key in "(0x)?[0-9a-f]{0,40}",
+        quote in "(04000200[0-9a-f]{0,80}|00[0-9a-f]{0,80}|.{0,20})",
+        certificate in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let mut evidence = GatewayEvidence::new();
+        let keys = json!([{"public_key": key, "quote": quote, "attestation": ""}, {"public_key": key, "attestation": quote}]);
+        let answer = json!({"account_uri": uri, "quoted_hist_keys": keys, "account_quote": quote});
+        evidence.acme_info = Some(answer.to_string());
+        evidence.tls_chain = vec![certificate];
+        let set = reports(&evidence);
+        for report in set.reports() {
+            for check in GATEWAY_CHECKS.iter().filter(|check| check.id != "gateway.acme-info.readable") {
+                prop_assert!(report.get(check.id).is_none_or(|finding| finding.status != Status::Pass));
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use dstack_attestation::report_data::{ReportData, sha256_of};
 use dstack_attestation::{INGRESS_CHECKS, IngressEvidence, Policy, cvm_checks};
 use dstack_check::{Catalogue, Report};
+use proptest::prelude::*;
 use rcgen::{CertifiedIssuer, KeyPair};
 use serde_json::json;
 
@@ -221,7 +222,8 @@ const ATTACKS: &[Attack] = &[
             let list = ingress.list();
             let mut attested = attestation(sha256_of(list.as_bytes()));
             attested.quote[700] ^= 1;
-            let quote = json!({"quote": hex::encode(&attested.quote), "event_log": attested.event_log.to_json()});
+            let quote =
+                json!({"quote": hex::encode(&attested.quote), "event_log": attested.event_log.to_json()});
             ingress.evidence().file("quote.json", quote.to_string())
         },
         &["fail quote.signature"],
@@ -301,4 +303,31 @@ fn what_the_list_leaves_out_is_named() {
     let report = report(&evidence);
     let finding = report.get("ingress.checksums").unwrap();
     assert_eq!(finding.evidence.last().unwrap().excerpt, "note.txt");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any change of one byte in a file of the evidence is found.
+    #[test]
+    fn any_change_of_a_file_is_found(file in 0..4usize, at in any::<prop::sample::Index>(), flip in 1..=255u8) {
+        static HONEST: std::sync::OnceLock<IngressEvidence> = std::sync::OnceLock::new();
+        let mut evidence = HONEST.get_or_init(|| Ingress::honest().evidence()).clone();
+        let name = ["quote.json", "sha256sum.txt", "acme-account.json", "cert-app.example.com.pem"][file];
+        let bytes = evidence.files.get_mut(name).unwrap();
+        // The members of quote.json that nobody uses may hold anything; its quote and log may not.
+        let range = if file == 0 { quote_range(bytes) } else { 0..bytes.len() };
+        let at = range.start + at.index(range.len());
+        bytes[at] ^= flip;
+        let same = file == 0 && bytes[at].eq_ignore_ascii_case(&(bytes[at] ^ flip));
+        let report = report(&evidence);
+        prop_assert!(same || !matches!(report.verdict(), dstack_check::Verdict::Ok | dstack_check::Verdict::Warnings), "{name} at {at}");
+    }
+}
+
+/// Where the digits of the signed part of the quote stand in `quote.json`: its first 632 bytes.
+fn quote_range(bytes: &[u8]) -> std::ops::Range<usize> {
+    let text = std::str::from_utf8(bytes).unwrap();
+    let start = text.find(r#""quote":""#).unwrap() + 9;
+    start..start + 2 * 632
 }

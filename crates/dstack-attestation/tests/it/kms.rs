@@ -5,13 +5,14 @@ use dstack_attestation::key_chain::env_key_signer;
 use dstack_attestation::report_data::{ReportData, kms_bootstrap, ratls_cert};
 use dstack_attestation::versioned::VersionedAttestation;
 use dstack_attestation::{
-    CreatorFields, CvmEvidence, EnvKeyEvidence, KMS_CHECKS, KmsEvidence, Measurements, MrConfigId, Policy, Verifier,
-    cvm_checks,
+    CreatorFields, CvmEvidence, EnvKeyEvidence, KMS_CHECKS, KmsEvidence, Measurements, MrConfigId, Policy,
+    Verifier, cvm_checks,
 };
 use dstack_check::{Catalogue, Report, Status, Verdict};
+use proptest::prelude::*;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PublicKeyData as _,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair,
+    KeyUsagePurpose, PublicKeyData as _,
 };
 use serde_json::{Value, json};
 use std::sync::OnceLock;
@@ -52,8 +53,9 @@ pub(crate) fn context() -> CvmEvidence {
 
 /// A signed attestation of a CVM with this report data.
 pub(crate) fn attestation(report_data: ReportData) -> VersionedAttestation {
-    let log =
-        EventLog::from_entries(boot_events().into_iter().map(|event| event.entry(DigestVersion::V1)).collect());
+    let log = EventLog::from_entries(
+        boot_events().into_iter().map(|event| event.entry(DigestVersion::V1)).collect(),
+    );
     let contents = Contents {
         measurements: Measurements::new([0xd0; 48].into(), &log.replay()),
         creator: CreatorFields {
@@ -77,7 +79,10 @@ pub(crate) fn flaws(report: &Report) -> Vec<String> {
 /// What a report finds that another does not; `policy.required` is left out, as it only sums up.
 pub(crate) fn changes(honest: &Report, report: &Report) -> Vec<String> {
     let before = flaws(honest);
-    flaws(report).into_iter().filter(|flaw| !before.contains(flaw) && !flaw.ends_with("policy.required")).collect()
+    flaws(report)
+        .into_iter()
+        .filter(|flaw| !before.contains(flaw) && !flaw.ends_with("policy.required"))
+        .collect()
 }
 
 pub(crate) fn status<'r>(report: &'r Report, id: &str) -> &'r str {
@@ -244,7 +249,8 @@ fn the_checks_form_a_catalogue() {
 #[test]
 fn an_honest_kms() {
     let report = report(&Kms::honest().evidence());
-    for check in KMS_CHECKS.iter().filter(|check| !["kms.env-key", "kms.certificate.cvm"].contains(&check.id)) {
+    for check in KMS_CHECKS.iter().filter(|check| !["kms.env-key", "kms.certificate.cvm"].contains(&check.id))
+    {
         assert_eq!(status(&report, check.id), "pass", "{}: {:?}", check.id, report.get(check.id));
     }
     // The caller trusts another root CA than Intel's, which is said wherever it counts.
@@ -268,7 +274,9 @@ fn what_was_not_given_is_not_judged_and_the_bootstrap_is_unknown() {
     for check in KMS_CHECKS {
         let expected = match check.id {
             "kms.bootstrap.readable" => "unknown",
-            "kms.bootstrap.curve" | "kms.bootstrap.key-match" | "kms.meta.keys" | "kms.registered.keys" => "skipped",
+            "kms.bootstrap.curve" | "kms.bootstrap.key-match" | "kms.meta.keys" | "kms.registered.keys" => {
+                "skipped"
+            }
             _ => "not-applicable",
         };
         assert_eq!(status(&report, check.id), expected, "{}", check.id);
@@ -590,8 +598,11 @@ fn the_recorded_kms_bind_their_keys_and_are_not_genuine() {
 
 #[test]
 fn the_report_of_the_recorded_kms() {
-    let evidence =
-        recorded(&recorded!("bootstrap-next.json"), &recorded!("meta-next.json"), &recorded!("env-key-next.json"));
+    let evidence = recorded(
+        &recorded!("bootstrap-next.json"),
+        &recorded!("meta-next.json"),
+        &recorded!("env-key-next.json"),
+    );
     let report = at_recording_of(&evidence);
     let own = report.findings().iter().filter(|finding| finding.id.as_str().starts_with("kms."));
     let own = Report::new(report.subject(), own.cloned());
@@ -659,4 +670,55 @@ fn the_signer_of_an_env_key_is_the_recorded_root_key() {
         &bytes("signature_v1"),
     );
     assert_eq!(signer.unwrap().to_string(), recorded!("meta-v0.5.11.json")["k256_pubkey"].as_str().unwrap());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is done to one digit of the keys or to one byte of the quote's report data, the binding does not pass.
+    #[test]
+    fn any_change_of_a_bound_key_breaks_the_binding(member in 0..2usize, at in any::<prop::sample::Index>(), flip in 1..16u8) {
+        let name = ["ca_pubkey", "k256_pubkey"][member];
+        let mut answer = recorded!("bootstrap-next.json");
+        let mut digits = answer[name].as_str().unwrap().to_owned().into_bytes();
+        let at = at.index(digits.len());
+        let value = char::from(digits[at]).to_digit(16).unwrap() ^ u32::from(flip);
+        digits[at] = char::from_digit(value, 16).unwrap() as u8;
+        answer[name] = json!(String::from_utf8(digits).unwrap());
+        let mut evidence = KmsEvidence::new();
+        evidence.bootstrap = Some(answer.to_string());
+        let report = at_recording_of(&evidence);
+        prop_assert_eq!(status(&report, "kms.bootstrap.key-match"), "fail");
+    }
+
+    /// Answers with a byte changed, or cut, or of any other text, are judged without a panic.
+    #[test]
+    fn hostile_answers_are_judged(
+        cut in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        byte in 0x20..0x7fu8,
+        text in ".{0,60}",
+    ) {
+        for genuine in [
+            recorded!("bootstrap-v0.5.11.json").to_string(),
+            recorded!("meta-v0.5.11.json").to_string(),
+            recorded!("env-key-v0.5.11.json").to_string(),
+            text,
+        ] {
+            let mut bytes = genuine.into_bytes();
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+                bytes.truncate(cut.index(2 * bytes.len()));
+            }
+            let hostile = String::from_utf8_lossy(&bytes).into_owned();
+            let mut evidence = KmsEvidence::new();
+            evidence.bootstrap = Some(hostile.clone());
+            evidence.meta = Some(hostile.clone());
+            evidence.tls_chain = vec![hostile.clone().into_bytes()];
+            evidence.env_key = Some(EnvKeyEvidence::new(APP, hostile));
+            let report = at_recording_of(&evidence);
+            prop_assert_ne!(report.verdict(), Verdict::Ok);
+        }
+    }
 }

@@ -6,12 +6,16 @@
 mod authority;
 #[cfg(feature = "client")]
 mod client;
+mod compose;
 mod evidence;
 mod forged;
 mod gateway;
 mod ingress;
+mod image;
 mod keys;
 mod kms;
+mod os;
+mod policy;
 mod properties;
 mod quote;
 mod recorded;

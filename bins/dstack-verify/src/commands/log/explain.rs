@@ -39,7 +39,8 @@ struct Document {
 struct Row {
     index: usize,
     register: String,
-    /// `firmware`, `dstack` or `app`.
+    /// `firmware` (and boot loader and kernel), `dstack`, `app`, or `unknown` for what is not dstack's and comes before
+    /// system-ready.
     whose: &'static str,
     name: String,
     meaning: String,
@@ -79,9 +80,9 @@ fn rows(log: &EventLog) -> Vec<Row> {
             Some(occurrence) => match occurrence.event {
                 Some(Ok(event)) => ("dstack", meaning(&event)),
                 Some(Err(error)) => ("dstack", format!("unreadable: {error}")),
-                None => ("not dstack", payload_text(entry.payload())),
+                None => ("unknown", payload_text(entry.payload())),
             },
-            None => ("firmware", format!("event type {:#x}", entry.event_type())),
+            None => ("firmware", event_type(entry.event_type())),
         };
         rows.push(Row {
             index,
@@ -95,6 +96,30 @@ fn rows(log: &EventLog) -> Vec<Row> {
     rows
 }
 
+/// What kind of event the firmware, the boot loader or the kernel measured (TCG PC Client Platform Firmware Profile,
+/// section 10.4.1).
+fn event_type(number: u32) -> String {
+    let words = match number {
+        0x0000_0001 => "EV_POST_CODE",
+        0x0000_0003 => "EV_NO_ACTION",
+        0x0000_0004 => "EV_SEPARATOR: a stage of the boot ended",
+        0x0000_0005 => "EV_ACTION",
+        0x0000_0006 => "EV_EVENT_TAG: measured by the kernel's loader",
+        0x0000_000a => "EV_PLATFORM_CONFIG_FLAGS: configuration handed over by the VMM, such as ACPI tables",
+        0x0000_000d => "EV_IPL: measured by the boot loader",
+        0x8000_0001 => "EV_EFI_VARIABLE_DRIVER_CONFIG: a variable of secure boot",
+        0x8000_0002 => "EV_EFI_VARIABLE_BOOT: a boot variable",
+        0x8000_0003 => "EV_EFI_BOOT_SERVICES_APPLICATION: a program that was started, such as the kernel",
+        0x8000_0006 => "EV_EFI_GPT_EVENT: a partition table",
+        0x8000_0007 => "EV_EFI_ACTION",
+        0x8000_0008 | 0x8000_000a => "EV_EFI_PLATFORM_FIRMWARE_BLOB: a part of the firmware",
+        0x8000_0009 | 0x8000_000b => "EV_EFI_HANDOFF_TABLES: tables handed to the firmware",
+        0x8000_00e0 => "EV_EFI_VARIABLE_AUTHORITY: a key of secure boot",
+        other => return format!("event type {other:#x}"),
+    };
+    words.to_owned()
+}
+
 /// What one of dstack's events says.
 fn meaning(event: &Event) -> String {
     match event {
@@ -106,7 +131,9 @@ fn meaning(event: &Event) -> String {
         Event::GpuAttestation(json) => format!("the GPUs say {json}"),
         Event::InstanceId(Some(id)) => format!("the instance is {id}"),
         Event::InstanceId(None) => "the app-compose asked for no instance id".to_owned(),
-        Event::BootMrDone => "booting ended; certificates are signed over the registers up to here".to_owned(),
+        Event::BootMrDone => {
+            "booting ended; certificates are signed over the registers up to here".to_owned()
+        }
         Event::MrKms(mr) => format!("the KMS has the aggregated measurement {mr}"),
         Event::OsImageHash(hash) => format!("the KMS takes the OS image for {hash}"),
         Event::KeyProvider(provider) if provider.id.is_empty() => {
@@ -131,7 +158,8 @@ fn payload_text(payload: &[u8]) -> String {
 
 impl Document {
     fn show(&self, context: &mut Context) -> Result<(), CliError> {
-        let mut table = Table::new(["#", "REGISTER", "WHOSE", "EVENT", "WHAT IT SAYS"]).align(0, Align::Right);
+        let mut table =
+            Table::new(["#", "REGISTER", "WHOSE", "EVENT", "WHAT IT SAYS"]).align(0, Align::Right);
         for row in &self.entries {
             let meaning = bounded(row.meaning.as_str(), MAX_SHOWN);
             let name = bounded(row.name.as_str(), MAX_SHOWN);

@@ -157,9 +157,12 @@ pub(super) fn duration_text(duration: Duration) -> String {
     fits.map_or_else(String::new, |(letter, seconds)| format!("{}{letter}", all / seconds))
 }
 
+/// The longest name, in bytes.
+pub(super) const MAX_NAME: usize = 256;
+
 /// A name for people.
 pub(super) fn name(text: &str) -> Result<String, ValueError> {
-    if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
+    if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
         return Err(ValueError::new("expected 1 to 256 bytes of text without control characters"));
     }
     Ok(text.to_owned())

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use super::VERSION;
-use super::values::{duration_text, provider_word};
+use super::values::{MAX_NAME, duration_text, provider_word};
 use crate::known_good::KnownGood;
 use crate::policy::{Policy, TcbPolicy, TcbStatus};
 
@@ -56,12 +56,21 @@ fn hardware(text: &mut Writer, policy: &Policy) {
 
 fn known_good(text: &mut Writer, known: &KnownGood) {
     text.list_table("os.known_good");
-    text.string("name", &known.name);
-    text.string("source", &known.source);
+    text.some("name", cleaned(&known.name).as_ref());
+    text.some("source", cleaned(&known.source).as_ref());
     for ((_, value), key) in known.by_name().iter().zip(["mrtd", "rtmr0", "rtmr1", "rtmr2"]) {
         text.some(key, value.as_ref());
     }
     text.some("os_image_hash", known.os_image_hash.as_ref());
+}
+
+/// A name as files have it: some text on one line. `None` for an empty one.
+fn cleaned(name: &str) -> Option<String> {
+    let mut cleaned = name.replace(char::is_control, " ");
+    while cleaned.len() > MAX_NAME {
+        cleaned.pop();
+    }
+    (!cleaned.is_empty()).then_some(cleaned)
 }
 
 /// The text so far; the head of a table is written before its first key.

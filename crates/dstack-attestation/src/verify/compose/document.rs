@@ -39,6 +39,10 @@ impl Document {
             return Err(format!("{} bytes are more than any guest reads", bytes.len()));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| "the app-compose is not UTF-8".to_owned())?;
+        // serde would take an array for the members in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err("the app-compose is not a JSON object".to_owned());
+        }
         serde_json::from_str(text)
             .map_err(|error| format!("the app-compose is not the JSON it should be: {error}"))
     }

@@ -45,8 +45,8 @@ struct AcmeInfoJson {
 impl AcmeInfo {
     /// Reads an answer; `live` is the public key of the certificate in use.
     pub(super) fn read(json: &str, live: Option<&[u8]>) -> Result<Self, String> {
-        let value: Value =
-            serde_json::from_str(json).map_err(|error| format!("the answer of AcmeInfo is not JSON: {error}"))?;
+        let value: Value = serde_json::from_str(json)
+            .map_err(|error| format!("the answer of AcmeInfo is not JSON: {error}"))?;
         if let Some(error) = value.get("error").and_then(Value::as_str) {
             return Err(format!("AcmeInfo was answered with an error: {error}"));
         }

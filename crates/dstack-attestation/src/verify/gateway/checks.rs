@@ -17,9 +17,9 @@ pub(super) fn judge(check: &CheckDef, gateway: &Gateway<'_>) -> Finding {
         "gateway.certificate.readable" => certificate(check, gateway),
         "gateway.certificate.quoted" => certificate_quoted(check, gateway),
         "gateway.certificate.cvm" => of_report(check, report_in_use(gateway)),
-        "gateway.certificate.names" => on_chain(check, gateway, |presented| {
-            presented.named(check, gateway.evidence.domain.as_deref())
-        }),
+        "gateway.certificate.names" => {
+            on_chain(check, gateway, |presented| presented.named(check, gateway.evidence.domain.as_deref()))
+        }
         "gateway.certificate.validity" => {
             on_chain(check, gateway, |presented| presented.valid_at(check, gateway.verifier.now()))
         }
@@ -72,11 +72,13 @@ fn account(check: &CheckDef, gateway: &Gateway<'_>) -> Finding {
         }
         match bound(&info.account, &Binds::account(&info.account_uri)) {
             Bound::Yes => check.pass().observed(info.account_uri.clone()),
-            Bound::No(observed) => {
-                check.fail().observed(observed).expected(format!("a quote that binds {}", info.account_uri)).fix(
-                    Fix::new("do not put this account in a CAA record: another CVM's quote is shown for it"),
-                )
-            }
+            Bound::No(observed) => check
+                .fail()
+                .observed(observed)
+                .expected(format!("a quote that binds {}", info.account_uri))
+                .fix(Fix::new(
+                    "do not put this account in a CAA record: another CVM's quote is shown for it",
+                )),
             Bound::Untold(why) => check.unknown(why),
         }
     })
@@ -140,7 +142,9 @@ fn certificate_quoted(check: &CheckDef, gateway: &Gateway<'_>) -> Finding {
         let key = leaf.public_key.as_slice();
         let mut listed = info.keys.iter().filter(|known| known.public_key.as_deref() == Ok(key)).peekable();
         let fix = || {
-            Fix::new("do not send secrets through this gateway: the key of its certificate was not shown to be made in a CVM")
+            Fix::new(
+                "do not send secrets through this gateway: the key of its certificate was not shown to be made in a CVM",
+            )
         };
         if listed.peek().is_none() {
             return check
@@ -153,15 +157,19 @@ fn certificate_quoted(check: &CheckDef, gateway: &Gateway<'_>) -> Finding {
         let (mut other, mut untold) = (None, None);
         for known in listed {
             match bound(&known.evidence, &binds) {
-                Bound::Yes => return check.pass().observed(format!("key {} of {}", known.number, info.listed)),
+                Bound::Yes => {
+                    return check.pass().observed(format!("key {} of {}", known.number, info.listed));
+                }
                 Bound::No(observed) => other = Some(observed),
                 Bound::Untold(why) => untold = Some(why),
             }
         }
         match (other, untold) {
-            (Some(observed), _) => {
-                check.fail().observed(observed).expected("a quote that binds the certificate's key").fix(fix())
-            }
+            (Some(observed), _) => check
+                .fail()
+                .observed(observed)
+                .expected("a quote that binds the certificate's key")
+                .fix(fix()),
             (None, Some(why)) => check.unknown(why),
             (None, None) => check.unknown("the gateway shows no quote for the certificate's key"),
         }

@@ -49,15 +49,15 @@ impl Verifier {
         let name = name.into();
         let gateway = Gateway::read(self, evidence, &name);
         // A test constructs the same catalogue: ids, parents and order are constants.
-        let catalogue =
-            Catalogue::new(catalogue::OWN.iter().copied()).expect("the checks form a catalogue");
+        let catalogue = Catalogue::new(catalogue::OWN.iter().copied()).expect("the checks form a catalogue");
         let report = Report::evaluate(name, &catalogue, |check| checks::judge(check, &gateway));
         let marked = |report: &Report| report.meta().contains_key("evidence");
         let emulated = gateway.account.iter().chain(gateway.keys.iter().flatten()).any(marked)
             || evidence.service_versions.iter().any(|version| emulated::is_emulated_version(version));
         let report = if emulated { report.with_meta("evidence", "EMULATED") } else { report };
         let mut set = ReportSet::new();
-        for report in std::iter::once(report).chain(gateway.account).chain(gateway.keys.into_iter().flatten()) {
+        for report in std::iter::once(report).chain(gateway.account).chain(gateway.keys.into_iter().flatten())
+        {
             // Subjects are numbered, so that none is there twice.
             let _ = set.insert(report);
         }
@@ -65,10 +65,18 @@ impl Verifier {
     }
 
     /// Judges a quote that has to bind something.
-    fn quoted(&self, name: String, evidence: &GatewayEvidence, quoted: &CvmEvidence, binds: &Binds) -> Report {
+    fn quoted(
+        &self,
+        name: String,
+        evidence: &GatewayEvidence,
+        quoted: &CvmEvidence,
+        binds: &Binds,
+    ) -> Report {
         let mut quoted = quoted.clone();
         quoted.service_versions.extend(evidence.service_versions.iter().cloned());
-        self.cvm(name, &quoted, catalogue::OF_EVIDENCE, |check, subject| checks::binding(check, subject, binds))
+        self.cvm(name, &quoted, catalogue::OF_EVIDENCE, |check, subject| {
+            checks::binding(check, subject, binds)
+        })
     }
 }
 
@@ -112,7 +120,8 @@ impl<'a> Gateway<'a> {
                 account = Some(verifier.quoted(name, evidence, quoted, &Binds::account(&info.account_uri)));
             }
             for key in &info.keys {
-                let in_use = if key.public_key.as_deref().ok() == live && live.is_some() { ", in use" } else { "" };
+                let in_use =
+                    if key.public_key.as_deref().ok() == live && live.is_some() { ", in use" } else { "" };
                 let name = format!("{name}: certificate key {} of {}{in_use}", key.number, info.listed);
                 keys.push(match (&key.public_key, &key.evidence) {
                     (Ok(public_key), Some(Ok(quoted))) => {

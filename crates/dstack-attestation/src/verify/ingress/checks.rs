@@ -10,7 +10,6 @@ use crate::report_data;
 use crate::verify::certificate::Presented;
 use crate::verify::cvm::{Part, Subject};
 
-
 pub(super) fn judge(check: &CheckDef, ingress: &Ingress<'_>, subject: &Subject<'_>) -> Finding {
     match check.id {
         "ingress.quote-file" => quote_file(check, ingress),
@@ -66,15 +65,26 @@ fn checksums(check: &CheckDef, ingress: &Ingress<'_>) -> Finding {
     if !absent.is_empty() {
         let names: Vec<&str> = absent.iter().copied().take(SHOWN).collect();
         return check
-            .unknown(format!("{} of {} listed files were not given: {}", absent.len(), listed.len(), names.join(", ")))
+            .unknown(format!(
+                "{} of {} listed files were not given: {}",
+                absent.len(),
+                listed.len(),
+                names.join(", ")
+            ))
             .fix(Fix::new("fetch every file that sha256sum.txt lists"));
     }
     let finding = check.pass().observed(format!("{} files", listed.len()));
-    let unlisted = ingress.evidence.files.keys().filter(|name| {
-        name.as_str() != QUOTE && name.as_str() != CHECKSUMS && !ingress.is_listed(name)
-    });
+    let unlisted = ingress
+        .evidence
+        .files
+        .keys()
+        .filter(|name| name.as_str() != QUOTE && name.as_str() != CHECKSUMS && !ingress.is_listed(name));
     let unlisted: Vec<&str> = unlisted.map(String::as_str).take(SHOWN).collect();
-    if unlisted.is_empty() { finding } else { finding.evidence("not listed, and not looked at", unlisted.join(", ")) }
+    if unlisted.is_empty() {
+        finding
+    } else {
+        finding.evidence("not listed, and not looked at", unlisted.join(", "))
+    }
 }
 
 fn quote_binding(check: &CheckDef, ingress: &Ingress<'_>, subject: &Subject<'_>) -> Finding {
@@ -133,7 +143,8 @@ fn live(check: &CheckDef, ingress: &Ingress<'_>) -> Finding {
     let describe = |certificate: &RaTlsCertificate| {
         format!("{} of {}, serial {}", certificate.subject, certificate.issuer, certificate.serial)
     };
-    let for_domain = ingress.evidence.domain.as_deref().is_none_or(|domain| shown.covers(&HostName::new(domain)));
+    let for_domain =
+        ingress.evidence.domain.as_deref().is_none_or(|domain| shown.covers(&HostName::new(domain)));
     let finding = if shown.public_key == quoted.public_key && for_domain {
         check.warn().fix(Fix::new(
             "wait until the ingress has written new evidence: the certificate was renewed with the same key, which the quote binds through the old one",
@@ -177,6 +188,8 @@ fn account(check: &CheckDef, ingress: &Ingress<'_>) -> Finding {
     let uri = read.ok().and_then(|value| value.get("uri").and_then(Value::as_str).map(str::to_owned));
     match uri {
         Some(uri) if !uri.is_empty() && uri.len() <= 2048 => check.pass().observed(uri),
-        Some(_) | None => check.unknown(format!("{ACCOUNT} has no member \"uri\" with the account's address")),
+        Some(_) | None => {
+            check.unknown(format!("{ACCOUNT} has no member \"uri\" with the account's address"))
+        }
     }
 }

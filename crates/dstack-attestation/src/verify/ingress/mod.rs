@@ -120,9 +120,11 @@ impl<'a> Ingress<'a> {
 
     /// The listed certificate that is in question: for the domain, where one is named; of several the one that is shown.
     fn certificate(&self) -> Found {
-        let names = self.evidence.files.keys().filter(|name| {
-            name.starts_with("cert-") && name.ends_with(".pem") && self.is_listed(name)
-        });
+        let names = self
+            .evidence
+            .files
+            .keys()
+            .filter(|name| name.starts_with("cert-") && name.ends_with(".pem") && self.is_listed(name));
         let (mut read, mut unreadable) = (Vec::new(), None);
         for name in names.take(MAX_CERTIFICATES) {
             match self.leaf_of(name) {
@@ -140,11 +142,12 @@ impl<'a> Ingress<'a> {
             Some(_) | None => 2,
         };
         read.sort_by_key(|(_, leaf)| rank(leaf));
-        let several = read.len() > 1 && host.is_none() && read.first().is_some_and(|(_, leaf)| rank(leaf) == 2);
+        let several =
+            read.len() > 1 && host.is_none() && read.first().is_some_and(|(_, leaf)| rank(leaf) == 2);
         match read.into_iter().next() {
-            Some(_) if several => Found::Unknown(
-                "there are certificates for several domains, and none was named".to_owned(),
-            ),
+            Some(_) if several => {
+                Found::Unknown("there are certificates for several domains, and none was named".to_owned())
+            }
             Some((name, leaf)) => Found::Certificate(name.clone(), Box::new(leaf)),
             None => match unreadable {
                 Some(why) => Found::Unknown(why),

@@ -77,24 +77,26 @@ pub(super) fn registered(check: &CheckDef, kms: &Kms<'_>) -> Finding {
         return check.not_applicable().observed("no registered keys were given to compare with");
     }
     on_bootstrap(check, kms, |bootstrap| {
-        let pairs = [("k256 key", k256, &bootstrap.k256_pubkey), ("root CA key", ca, &bootstrap.ca_pubkey)];
-        let given = pairs.iter().filter_map(|(what, registered, own)| Some((*what, registered.as_ref()?, *own)));
-        let (same, other): (Vec<_>, Vec<_>) = given.partition(|(_, registered, own)| registered == own);
-        if other.is_empty() {
-            let names: Vec<&str> = same.iter().map(|(what, _, _)| *what).collect();
-            return check
-                .pass()
-                .observed(format!("the {} as registered", names.join(" and the ")))
-                .trusting("the registered keys, as the caller gave them");
+        let (mut same, mut found, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+        for (what, registered, own) in
+            [("k256 key", k256, &bootstrap.k256_pubkey), ("root CA key", ca, &bootstrap.ca_pubkey)]
+        {
+            match registered {
+                None => {}
+                Some(registered) if registered == own => same.push(what),
+                Some(registered) => {
+                    found.push(format!("{what} {}", hex::encode(own)));
+                    expected.push(format!("{what} {}", hex::encode(registered)));
+                }
+            }
         }
-        let lines = |of: fn(&(&str, &Vec<u8>, &Vec<u8>)) -> String| {
-            other.iter().map(of).collect::<Vec<_>>().join("\n")
+        let finding = if found.is_empty() {
+            check.pass().observed(format!("the {} as registered", same.join(" and the ")))
+        } else {
+            check.fail().observed(found.join("\n")).expected(expected.join("\n")).fix(Fix::new(
+                "do not use this KMS for what the registration is about, such as the apps of a contract: it has other root keys",
+            ))
         };
-        check
-            .fail()
-            .observed(lines(|(what, _, own)| format!("{what} {}", hex::encode(own))))
-            .expected(lines(|(what, registered, _)| format!("{what} {}", hex::encode(registered))))
-            .trusting("the registered keys, as the caller gave them")
-            .fix(Fix::new("do not use this KMS for the apps of that contract: it has other root keys"))
+        finding.trusting("the registered keys, as the caller gave them")
     })
 }

@@ -40,9 +40,10 @@ pub(super) fn signature(check: &CheckDef, kms: &Kms<'_>, subject: &Subject<'_>) 
         ));
     }
     let finding = match &key.timed {
-        None => check.warn().observed("signed without a time").fix(Fix::new(
-            "upgrade the KMS: without a time, an old answer can be played back",
-        )),
+        None => check
+            .warn()
+            .observed("signed without a time")
+            .fix(Fix::new("upgrade the KMS: without a time, an old answer can be played back")),
         Some((timestamp, _)) => of_time(check, *timestamp, subject),
     };
     finding.expected(expected).evidence("env key", hex::encode(&key.public_key))

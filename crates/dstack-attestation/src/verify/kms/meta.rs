@@ -52,7 +52,8 @@ pub(super) fn keys(check: &CheckDef, kms: &Kms<'_>) -> Finding {
 }
 
 pub(super) fn bootstrap_info(check: &CheckDef, kms: &Kms<'_>) -> Finding {
-    on_meta(check, kms, |meta| match &meta.bootstrap_info {
+    on_meta(check, kms, |meta| {
+        match &meta.bootstrap_info {
         None if kms.bootstrap().is_some() => check
             .not_applicable()
             .observed("GetMeta has no bootstrap_info; the answer of Onboard.Bootstrap was given instead"),
@@ -78,6 +79,7 @@ pub(super) fn bootstrap_info(check: &CheckDef, kms: &Kms<'_>) -> Finding {
                     )),
             }
         }
+    }
     })
 }
 
