@@ -95,7 +95,10 @@ mod tests {
     fn octet_strings_must_be_the_whole_value() {
         assert_eq!(octet_string(b"\x04\x02ab"), Some(b"ab".as_slice()));
         assert_eq!(octet_string(b"\x04\x00"), Some(b"".as_slice()));
-        assert_eq!(octet_string(&[[0x04, 0x81, 0x80].as_slice(), &[7; 0x80]].concat()), Some([7; 0x80].as_slice()));
+        assert_eq!(
+            octet_string(&[[0x04, 0x81, 0x80].as_slice(), &[7; 0x80]].concat()),
+            Some([7; 0x80].as_slice())
+        );
         assert_eq!(octet_string(b"\x04\x02a"), None);
         assert_eq!(octet_string(b"\x04\x02abc"), None);
         assert_eq!(octet_string(b"\x04\x84\xff\xff\xff\xffa"), None);

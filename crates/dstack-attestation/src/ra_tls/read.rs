@@ -93,7 +93,9 @@ fn take(certificate: &mut RaTlsCertificate, found: &X509Extension<'_>) -> Result
         ParsedExtension::ExtendedKeyUsage(_)
         | ParsedExtension::SubjectKeyIdentifier(_)
         | ParsedExtension::AuthorityKeyIdentifier(_) => {}
-        _ if found.critical && !oid.starts_with(extension::ARC) => certificate.unknown_critical.push(cut(oid)),
+        _ if found.critical && !oid.starts_with(extension::ARC) => {
+            certificate.unknown_critical.push(cut(oid))
+        }
         _ => {}
     }
     Ok(())

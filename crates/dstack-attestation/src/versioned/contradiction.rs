@@ -36,13 +36,21 @@ impl fmt::Display for Contradiction {
                 write!(f, "the quote's report data is {quoted}, the attestation states {stated}")
             }
             Self::RuntimeEvents { index, logged: Some(logged), listed: Some(listed) } if logged == listed => {
-                write!(f, "runtime event {index} ({logged:?}) has another payload in the list than in the log")
+                write!(
+                    f,
+                    "runtime event {index} ({logged:?}) has another payload in the list than in the log"
+                )
             }
             Self::RuntimeEvents { index, logged, listed } => {
                 let name = |name: &Option<String>| {
                     name.as_ref().map_or_else(|| "nothing".to_owned(), |name| format!("{name:?}"))
                 };
-                write!(f, "runtime event {index} is {} in the log and {} in the list", name(logged), name(listed))
+                write!(
+                    f,
+                    "runtime event {index} is {} in the log and {} in the list",
+                    name(logged),
+                    name(listed)
+                )
             }
         }
     }

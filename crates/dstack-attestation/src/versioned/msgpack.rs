@@ -160,7 +160,10 @@ impl<'a> Reader<'a> {
             let wanted = names.iter().position(|name| name.as_bytes() == key);
             if let Some((name, slot)) = wanted.and_then(|at| Some((names.get(at)?, found.get_mut(at)?))) {
                 if slot.is_some() {
-                    return Err(AttestationError::Field { field, problem: format!("{name:?} is there twice") });
+                    return Err(AttestationError::Field {
+                        field,
+                        problem: format!("{name:?} is there twice"),
+                    });
                 }
                 *slot = Some(Self { rest: value, length: self.length });
             }
@@ -216,11 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) const fn end(&self) -> Result<(), AttestationError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(AttestationError::Trailing { extra: self.rest.len() })
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(AttestationError::Trailing { extra: self.rest.len() }) }
     }
 }
 

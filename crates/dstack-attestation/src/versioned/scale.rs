@@ -78,11 +78,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) const fn end(&self) -> Result<(), AttestationError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(AttestationError::Trailing { extra: self.rest.len() })
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(AttestationError::Trailing { extra: self.rest.len() }) }
     }
 }
 

@@ -10,17 +10,13 @@ use crate::report_data::ReportData;
 /// What runs inside the TEE, as the attestation names it.
 const STACK: &str = "dstack";
 
-fn required<'a>(
-    member: Option<Reader<'a>>,
-    name: &'static str,
-) -> Result<Reader<'a>, AttestationError> {
+fn required<'a>(member: Option<Reader<'a>>, name: &'static str) -> Result<Reader<'a>, AttestationError> {
     member.ok_or(AttestationError::Missing(name))
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<VersionedAttestation, AttestationError> {
     let mut reader = Reader::new(bytes);
-    let [version, platform, stack] =
-        reader.members("the attestation", ["version", "platform", "stack"])?;
+    let [version, platform, stack] = reader.members("the attestation", ["version", "platform", "stack"])?;
     reader.end()?;
     let version = required(version, "version")?.unsigned("version")?;
     if version != 1 {
@@ -40,8 +36,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<VersionedAttestation, AttestationEr
         let problem = "it is not \"dstack\"".to_owned();
         return Err(AttestationError::Field { field: "stack.kind", problem });
     }
-    let [report_data, runtime_events, config] = required(data, "stack.data")?
-        .members("stack.data", ["report_data", "runtime_events", "config"])?;
+    let [report_data, runtime_events, config] =
+        required(data, "stack.data")?.members("stack.data", ["report_data", "runtime_events", "config"])?;
     let report_data = required(report_data, "stack.data.report_data")?.bytes("stack.data.report_data")?;
     let report_data = ReportData::from_slice(&report_data).map_err(|error| AttestationError::Field {
         field: "stack.data.report_data",

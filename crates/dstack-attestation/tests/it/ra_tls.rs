@@ -24,7 +24,10 @@ fn read(pem: &str) -> Vec<RaTlsCertificate> {
 fn recorded_certificates_are_read() {
     let chain = read(TLS);
     let [leaf, ca] = chain.as_slice() else { panic!("two certificates") };
-    assert_eq!((leaf.subject.as_str(), leaf.issuer.as_str()), ("CN=example.com", "O=Dstack, CN=Dstack KMS CA"));
+    assert_eq!(
+        (leaf.subject.as_str(), leaf.issuer.as_str()),
+        ("CN=example.com", "O=Dstack, CN=Dstack KMS CA")
+    );
     assert_eq!(leaf.dns_names, ["a.example.com"]);
     assert_eq!(leaf.usage.as_deref(), Some("app:custom"));
     assert_eq!((leaf.is_ca, leaf.may_sign), (false, Some(false)));
@@ -90,7 +93,10 @@ fn what_is_no_certificate_is_refused() {
     assert_eq!(error(&vec![0x30; length]), CertificateError::TooLong { length });
     let pem = |text: &str| RaTlsCertificate::all_from_pem(text).unwrap_err();
     assert!(matches!(pem("nothing here"), CertificateError::Pem(_)));
-    assert!(matches!(pem("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"), CertificateError::Pem(_)));
+    assert!(matches!(
+        pem("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"),
+        CertificateError::Pem(_)
+    ));
     assert!(matches!(pem(&TLS[..300]), CertificateError::Pem(_)));
     assert_eq!(pem(&KMS_CA.repeat(17)), CertificateError::TooMany);
     // Keys in the same file are passed over.
@@ -175,8 +181,7 @@ fn a_chain_needs_authorities() {
     };
     let no_ca = below(world.root.app(|params| params.is_ca = IsCa::ExplicitNoCa));
     assert_eq!(no_ca, [ChainProblem::NotCa { index: 1 }]);
-    let may_not =
-        below(world.root.app(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]));
+    let may_not = below(world.root.app(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]));
     assert_eq!(may_not, [ChainProblem::MayNotSign { index: 1 }]);
     let mut critical = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
     critical.set_criticality(true);
@@ -195,9 +200,12 @@ fn a_chain_needs_authorities() {
         ]
     );
     // A leaf that signs another leaf.
-    let leaf_as_ca = Ca { params: world.leaf_params(), key: KeyPair::generate().unwrap(), der: good[0].clone() };
+    let leaf_as_ca =
+        Ca { params: world.leaf_params(), key: KeyPair::generate().unwrap(), der: good[0].clone() };
     let forged = leaf_as_ca.sign(&world.leaf_params(), &world.key);
-    assert!(problems(&[forged, good[0].clone(), good[1].clone()]).contains(&ChainProblem::NotCa { index: 1 }));
+    assert!(
+        problems(&[forged, good[0].clone(), good[1].clone()]).contains(&ChainProblem::NotCa { index: 1 })
+    );
 }
 
 #[test]

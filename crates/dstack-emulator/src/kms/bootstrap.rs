@@ -15,8 +15,7 @@ const USAGE: &str = "kms:rpc";
 
 /// The app-compose of the CVM that an emulated KMS is said to run in. Its keys come from a local provider, since there
 /// is no other KMS to ask.
-const COMPOSE: &str =
-    r#"{"manifest_version":2,"name":"kms","runner":"docker-compose","docker_compose_file":"services: {}\n","key_provider":"local","public_logs":true,"public_sysinfo":true,"public_tcbinfo":true,"no_instance_id":false}"#;
+const COMPOSE: &str = r#"{"manifest_version":2,"name":"kms","runner":"docker-compose","docker_compose_file":"services: {}\n","key_provider":"local","public_logs":true,"public_sysinfo":true,"public_tcbinfo":true,"no_instance_id":false}"#;
 
 /// The answer of `Onboard.Bootstrap`, which `GetMeta` repeats as `bootstrap_info`: the public keys, and an emulated
 /// attestation over them. Bytes are hex in JSON. The numbers of the fields in protobuf were not observed.
@@ -95,7 +94,12 @@ impl Kms {
     /// # Errors
     ///
     /// [`KmsError`] when the host is no name for a certificate.
-    pub fn server_identity(&self, guest: &GuestAgent, host: &str, now: u64) -> Result<ServerIdentity, KmsError> {
+    pub fn server_identity(
+        &self,
+        guest: &GuestAgent,
+        host: &str,
+        now: u64,
+    ) -> Result<ServerIdentity, KmsError> {
         let key = KeyPair::generate().map_err(KmsError::certificate)?;
         let public_key = key.subject_public_key_info();
         let report_data = report_data::tagged(HashAlgorithm::Sha512, TAG_RATLS_CERT, &public_key)

@@ -120,9 +120,9 @@ fn attestation(check: &CheckDef, presented: &Presented) -> Finding {
         (None, Some(quote)) => {
             check.pass().observed(format!("a bare quote of {} bytes, as older versions have it", quote.len()))
         }
-        (None, None) => check
-            .unknown("the certificate carries no attestation")
-            .fix(Fix::new("ask the guest agent for a certificate with evidence: GetTlsKey with usage_ra_tls")),
+        (None, None) => check.unknown("the certificate carries no attestation").fix(Fix::new(
+            "ask the guest agent for a certificate with evidence: GetTlsKey with usage_ra_tls",
+        )),
     }
 }
 
@@ -141,11 +141,9 @@ fn app_id(check: &CheckDef, subject: &Subject<'_>, presented: &Presented) -> Fin
     if stated.iter().all(|(_, id)| *id == measured) {
         return check.pass().observed(format!("app id {measured}"));
     }
-    check
-        .fail()
-        .observed(list(&lines))
-        .expected(format!("{measured}, which the CVM measured"))
-        .fix(Fix::new("do not trust the certificate: it was issued for another app than the one in its evidence"))
+    check.fail().observed(list(&lines)).expected(format!("{measured}, which the CVM measured")).fix(Fix::new(
+        "do not trust the certificate: it was issued for another app than the one in its evidence",
+    ))
 }
 
 fn key_provider(check: &CheckDef, subject: &Subject<'_>, presented: &Presented) -> Finding {
@@ -153,7 +151,8 @@ fn key_provider(check: &CheckDef, subject: &Subject<'_>, presented: &Presented) 
         return check.not_applicable().observed("the log has no readable key-provider event");
     };
     let usage = presented.leaf().and_then(|leaf| leaf.usage.as_deref());
-    if measured.kind() != Some(KeyProviderKind::Kms) || !usage.is_some_and(|usage| usage.starts_with("app:")) {
+    if measured.kind() != Some(KeyProviderKind::Kms) || !usage.is_some_and(|usage| usage.starts_with("app:"))
+    {
         let usage = usage.unwrap_or("none");
         return check.not_applicable().observed(format!("key provider {:?}, usage {usage}", measured.name));
     }

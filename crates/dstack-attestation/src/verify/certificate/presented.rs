@@ -125,7 +125,9 @@ impl Presented {
                     .fail()
                     .observed(format!("the chain ends below {issuer:?}, which was not shown"))
                     .expected("a chain to the CA that you trust")
-                    .fix(Fix::new("give the certificate of the CA itself; do not trust the certificate otherwise"));
+                    .fix(Fix::new(
+                        "give the certificate of the CA itself; do not trust the certificate otherwise",
+                    ));
             }
             return check.unknown(format!("the chain ends below {issuer:?}, which was not shown"));
         };
@@ -195,11 +197,11 @@ impl Presented {
             Some(expected) if usage == Some(expected) => {
                 check.pass().observed(observed).trusting("the CA that wrote the usage into the certificate")
             }
-            Some(expected) => check
-                .fail()
-                .observed(observed)
-                .expected(format!("{expected:?}"))
-                .fix(Fix::new("do not take the certificate for this: its CA issued it for something else")),
+            Some(expected) => {
+                check.fail().observed(observed).expected(format!("{expected:?}")).fix(Fix::new(
+                    "do not take the certificate for this: its CA issued it for something else",
+                ))
+            }
         }
     }
 
@@ -212,11 +214,9 @@ impl Presented {
         match host.map(HostName::new) {
             None => check.not_applicable().observed(observed),
             Some(host) if leaf.covers(&host) => check.pass().observed(observed).expected(host.to_string()),
-            Some(host) => check
-                .fail()
-                .observed(observed)
-                .expected(host.to_string())
-                .fix(Fix::new("make sure that you reached the server you meant, and that its certificate names it")),
+            Some(host) => check.fail().observed(observed).expected(host.to_string()).fix(Fix::new(
+                "make sure that you reached the server you meant, and that its certificate names it",
+            )),
         }
     }
 

@@ -131,7 +131,8 @@ impl World {
 
     /// What the app's certificate is to say.
     pub(crate) fn leaf_params(&self) -> CertificateParams {
-        let mut params = CertificateParams::new(vec!["a.example.com".to_owned(), "192.0.2.7".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(vec!["a.example.com".to_owned(), "192.0.2.7".to_owned()]).unwrap();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "example.com");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -223,7 +223,7 @@ const ATTACKS: &[Attack] = &[
     (
         "the identity is that of another enclave",
         |scene| scene.only_collateral(authority().collateral_with(platform(), |says| says.qe_id = "QE")),
-        "unknown quote.signature",
+        "fail quote.collateral; unknown quote.signature",
     ),
     (
         "the quoting enclave is of another maker",
