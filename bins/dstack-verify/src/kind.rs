@@ -86,7 +86,7 @@ impl Kind {
 fn of_binary(bytes: &[u8]) -> Option<Kind> {
     match bytes {
         // The version and the attestation key type of a quote, both little endian.
-        [3 | 4 | 5, 0, 2 | 3, 0, ..] if bytes.len() > 600 => Some(Kind::Quote),
+        [3..=5, 0, 2 | 3, 0, ..] if bytes.len() > 600 => Some(Kind::Quote),
         // DER: a SEQUENCE with a length of two bytes.
         [0x30, 0x82, ..] => Some(Kind::Certificate),
         // SCALE with version 0 and platform 0, or a MessagePack map of few members.

@@ -200,7 +200,7 @@ impl Stage {
         let shown: Vec<String> = arguments.iter().map(|argument| short(Path::new(argument))).collect();
         line(&format!("$ dstack-verify {}", shown.join(" ")))?;
         let all = std::iter::once(OsStr::new("dstack-verify")).chain(arguments);
-        let cli = dstack_verify::Cli::try_parse_from(all).map_err(mistyped)?;
+        let cli = dstack_verify::Cli::try_parse_from(all).map_err(|error| mistyped(&error))?;
         let code = dstack_verify::run(cli).map_err(|error| Failure::from(error.render(false)))?;
         Ok(ExitCode::from(code.code()))
     }
@@ -229,13 +229,13 @@ impl Stage {
             all.extend::<[&OsStr; 2]>(["--token-from".as_ref(), source.as_ref()]);
         }
         all.extend(arguments);
-        let cli = dstack_vmmctl::Cli::try_parse_from(all).map_err(mistyped)?;
+        let cli = dstack_vmmctl::Cli::try_parse_from(all).map_err(|error| mistyped(&error))?;
         dstack_vmmctl::run(cli).map_err(|error| error.render(false).into())
     }
 }
 
 /// A command line of the demo that the program does not take.
-fn mistyped(error: clap::Error) -> String {
+fn mistyped(error: &clap::Error) -> String {
     error.to_string().trim_start_matches("error: ").to_owned()
 }
 

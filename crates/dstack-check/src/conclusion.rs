@@ -56,6 +56,10 @@ impl fmt::Display for Answer {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "What a report's findings come to on one question, such as which code runs.")
+)]
 #[non_exhaustive]
 pub struct Conclusion {
     /// What is asked, in a word or two: `hardware`, `code`, `freshness`.

@@ -6,6 +6,7 @@ use cli_support::{CliError, ExitCode};
 use dstack_attestation::GatewayEvidence;
 
 use crate::context::{Context, Run};
+use crate::expect::AppArgs;
 use crate::judge::JudgeArgs;
 use crate::screen::{Question, ViewArgs};
 use crate::{certificates, files, live, quotes};
@@ -26,6 +27,8 @@ pub(crate) struct Gateway {
     #[arg(long, value_name = "NAME", help_heading = "What is expected")]
     domain: Option<String>,
     #[command(flatten)]
+    expected: AppArgs,
+    #[command(flatten)]
     judge: JudgeArgs,
     #[command(flatten)]
     view: ViewArgs,
@@ -34,6 +37,7 @@ pub(crate) struct Gateway {
 impl Run for Gateway {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let mut judge = self.judge.judge()?;
+        self.expected.add_to(&mut judge.policy)?;
         let (mut gateway, name) = match (&self.url, &self.acme_info) {
             (Some(url), _) => (live::gateway(url, &judge, context).await?, url.clone()),
             (None, Some(path)) => {

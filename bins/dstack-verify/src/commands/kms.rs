@@ -6,6 +6,7 @@ use cli_support::{CliError, ExitCode};
 use dstack_attestation::{CvmEvidence, KmsEvidence};
 
 use crate::context::{Context, Run};
+use crate::expect::AppArgs;
 use crate::given::Hex;
 use crate::judge::JudgeArgs;
 use crate::screen::{Question, ViewArgs};
@@ -33,6 +34,8 @@ pub(crate) struct Kms {
     #[arg(long, value_name = "HEX", help_heading = "What is expected")]
     registered_ca: Option<Hex>,
     #[command(flatten)]
+    expected: AppArgs,
+    #[command(flatten)]
     judge: JudgeArgs,
     #[command(flatten)]
     view: ViewArgs,
@@ -41,6 +44,7 @@ pub(crate) struct Kms {
 impl Run for Kms {
     async fn run(self, context: &mut Context) -> Result<ExitCode, CliError> {
         let mut judge = self.judge.judge()?;
+        self.expected.add_to(&mut judge.policy)?;
         let mut sources = Vec::new();
         let mut kms = match &self.url {
             Some(url) => {

@@ -27,11 +27,14 @@ fn signed_app() -> World {
         .event(&Event::KeyProvider(KeyProvider::new(KeyProviderKind::None, &[])))
         .event(&Event::SystemReady)
         .build();
-    let mut quote = EmulatedQuote::default();
-    quote.measurements = Measurements::new(Digest48::ZERO, &log.replay());
-    quote.creator =
-        CreatorFields { mr_config_id: MrConfigId::v1(compose_hash).to_bytes(), ..CreatorFields::default() };
-    quote.report_data = report_data::padded(&hex::decode(NONCE).unwrap()).unwrap();
+    let quote = EmulatedQuote {
+        measurements: Measurements::new(Digest48::ZERO, &log.replay()),
+        creator: CreatorFields {
+            mr_config_id: MrConfigId::v1(compose_hash).to_bytes(),
+            ..CreatorFields::default()
+        },
+        report_data: report_data::padded(&hex::decode(NONCE).unwrap()).unwrap(),
+    };
 
     let authority = Authority::new(now());
     let platform = authority.platform();

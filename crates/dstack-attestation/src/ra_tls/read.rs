@@ -94,7 +94,7 @@ fn take(certificate: &mut RaTlsCertificate, found: &X509Extension<'_>) -> Result
         | ParsedExtension::SubjectKeyIdentifier(_)
         | ParsedExtension::AuthorityKeyIdentifier(_) => {}
         _ if found.critical && !oid.starts_with(extension::ARC) => {
-            certificate.unknown_critical.push(cut(oid))
+            certificate.unknown_critical.push(cut(oid));
         }
         _ => {}
     }

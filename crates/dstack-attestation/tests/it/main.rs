@@ -7,6 +7,8 @@ mod authority;
 #[cfg(feature = "client")]
 mod client;
 mod compose;
+mod conclusions;
+mod operator;
 mod evidence;
 mod forged;
 mod gateway;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{by_layer, by_word, proves_label, reason, shown, shown_command, shown_line};
+use super::{Remarks, by_layer, by_word, proves_label, reason, shown, shown_command, shown_line};
 use crate::{Conclusion, Evidence, Finding, Fix, Report, ReportSet, Status};
 
 /// The report as a Markdown document with one heading of the second level, ending in a newline.
@@ -118,20 +118,17 @@ fn write_conclusions(out: &mut String, conclusions: &[Conclusion]) {
         let symbol = super::Symbols::Unicode.of_answer(*answer);
         line(out, format_args!("| {} | {symbol} {answer} | {} |", prose(question), prose(statement)));
     }
-    let further = conclusions.iter().flat_map(|conclusion| {
-        let labelled = |label, texts: &'_ [String]| -> Vec<(&'static str, String)> {
-            texts.iter().map(|text| (label, prose(text))).collect()
-        };
-        let mut texts = labelled("on trust", &conclusion.trusting);
-        texts.extend(labelled("missing", &conclusion.missing));
-        texts.into_iter().map(|(label, text)| (prose(&conclusion.question), label, text))
+    let remarks = Remarks::of(conclusions);
+    let own = conclusions.iter().zip(&remarks.own).flat_map(|(conclusion, own)| {
+        own.iter().map(|(label, text)| (conclusion.question.as_ref(), *label, *text))
     });
+    let common = remarks.common.iter().map(|(label, text)| ("throughout", *label, *text));
     let mut first = true;
-    for (question, label, text) in further {
+    for (question, label, text) in own.chain(common) {
         if std::mem::take(&mut first) {
             blank(out);
         }
-        line(out, format_args!("- {question}, {label}: {text}"));
+        line(out, format_args!("- {}, {label}: {}", prose(question), prose(text)));
     }
 }
 

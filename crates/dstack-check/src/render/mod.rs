@@ -12,9 +12,10 @@ pub mod terminal;
 pub use style::{Style, Symbols};
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use crate::text::bounded;
-use crate::{CheckSummary, Finding, HostStatus, MAX_EXCERPT, Status};
+use crate::{CheckSummary, Conclusion, Finding, HostStatus, MAX_EXCERPT, Status};
 
 /// The longest observed, expected or reason text the forms for people show, in bytes.
 const MAX_TEXT: usize = MAX_EXCERPT;
@@ -50,6 +51,41 @@ const fn proves_label(status: &Status) -> &'static str {
     match status {
         Status::Pass => "proves",
         _ => "would prove",
+    }
+}
+
+/// Remarks of the conclusions, told apart by how many they are about, so that each is read once.
+struct Remarks<'a> {
+    /// What most of the conclusions say, in the order in which it first comes.
+    common: Vec<(&'static str, &'a str)>,
+    /// What is one's own, conclusion by conclusion.
+    own: Vec<Vec<(&'static str, &'a str)>>,
+}
+
+impl<'a> Remarks<'a> {
+    fn of(conclusions: &'a [Conclusion]) -> Self {
+        let all: Vec<Vec<(&'static str, &'a str)>> = conclusions
+            .iter()
+            .map(|conclusion| {
+                let trusting = conclusion.trusting.iter().map(|text| ("on trust", text.as_str()));
+                trusting.chain(conclusion.missing.iter().map(|text| ("missing", text.as_str()))).collect()
+            })
+            .collect();
+        let mut uses: HashMap<(&str, &str), usize> = HashMap::new();
+        for remark in all.iter().flatten() {
+            *uses.entry(*remark).or_default() += 1;
+        }
+        let is_common = |remark: &(&'static str, &'a str)| {
+            uses.get(remark).is_some_and(|count| *count > 1 && 2 * count > conclusions.len())
+        };
+        let mut common: Vec<(&'static str, &'a str)> = Vec::new();
+        for remark in all.iter().flatten().filter(|remark| is_common(remark)) {
+            if !common.contains(remark) {
+                common.push(*remark);
+            }
+        }
+        let own = all.iter().map(|own| own.iter().filter(|one| !is_common(one)).copied().collect()).collect();
+        Self { common, own }
     }
 }
 

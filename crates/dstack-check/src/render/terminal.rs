@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 
 use super::sgr::{Look, paint};
-use super::{Style, by_layer, by_word, proves_label, reason, shown, shown_command, shown_line};
+use super::{Remarks, Style, by_layer, by_word, proves_label, reason, shown, shown_command, shown_line};
 use crate::text::{bounded, columns, wrap};
 use crate::{CheckId, Conclusion, Evidence, Finding, Fix, Report, ReportSet, Status, Verdict};
 
@@ -114,19 +114,20 @@ impl<'a> Page<'a> {
         let question = |conclusion: &Conclusion| bounded(shown_line(&conclusion.question), MAX_QUESTION);
         let widest = conclusions.iter().map(|conclusion| columns(&question(conclusion))).max().unwrap_or(0);
         let indent = 2 + 2 + widest + 2;
-        for conclusion in conclusions {
+        let remarks = Remarks::of(conclusions);
+        let margin = " ".repeat(indent);
+        for (conclusion, own) in conclusions.iter().zip(&remarks.own) {
             let question = question(conclusion);
             let mark = format!("{} {question}", self.style.symbols.of_answer(conclusion.answer));
             let gap = " ".repeat(indent.saturating_sub(2 + columns(&mark)));
             let start = format!("  {}{gap}", self.paint(Look::of_answer(conclusion.answer), &mark));
             self.labelled_after(&start, indent, conclusion.answer.words(), &conclusion.statement);
-            let margin = " ".repeat(indent);
-            for what in &conclusion.trusting {
-                self.labelled_after(&margin, indent, "on trust", what);
+            for (label, what) in own {
+                self.labelled_after(&margin, indent, label, what);
             }
-            for what in &conclusion.missing {
-                self.labelled_after(&margin, indent, "missing", what);
-            }
+        }
+        for (label, what) in &remarks.common {
+            self.labelled_after("  throughout, ", 14, label, what);
         }
         self.line("");
     }

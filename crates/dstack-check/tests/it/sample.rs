@@ -95,13 +95,14 @@ pub(crate) fn meaning() -> Report {
     )
     .with_conclusion(
         Conclusion::new("os", Answer::Refuted, "another operating system runs than the one that was named")
-            .rests_on(["quote.signature", "os.measurements"]),
+            .rests_on(["quote.signature", "os.measurements"])
+            .trusting("the collateral, from collateral.json"),
     )
-    .with_conclusion(Conclusion::new(
-        "code",
-        Answer::WithReserve,
-        "the app runs the app-compose that was named",
-    ))
+    .with_conclusion(
+        Conclusion::new("code", Answer::WithReserve, "the app runs the app-compose that was named")
+            .trusting("the collateral, from collateral.json")
+            .trusting("the expected hash, which the caller gave"),
+    )
     .with_conclusion(
         Conclusion::new("freshness", Answer::NotShown, "the evidence may be a recording").missing(
             "a challenge: send 32 random bytes of your own as report data, and name them when you verify",

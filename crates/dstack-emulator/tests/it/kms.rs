@@ -119,3 +119,39 @@ async fn protobuf_says_the_same_as_json() {
     assert_eq!(read, kms.public_key_response(&[7; 20], clock.now_ms() / 1000).unwrap());
     server.abort();
 }
+
+#[test]
+fn what_a_bootstrapped_kms_shows_is_bound_to_its_keys_and_emulated() {
+    use dstack_attestation::ra_tls::{Chain, RaTlsCertificate};
+    use dstack_attestation::report_data;
+    use dstack_attestation::versioned::VersionedAttestation;
+    use dstack_emulator::agent::GuestAgent;
+    use dstack_vmm_client::DstackVersion;
+
+    let emulated = |attestation: &VersionedAttestation| {
+        let quote = dstack_attestation::quote::TdxQuote::parse(&attestation.quote).unwrap();
+        assert!(quote.is_emulated());
+        assert_eq!(attestation.contradictions(), []);
+        quote.report.report_data
+    };
+    for version in DstackVersion::ALL {
+        let clock = Clock::manual();
+        let kms = recorded_kms(&golden());
+        let guest = GuestAgent::boot(Kms::guest_spec(version), &kms, clock.clone()).unwrap();
+        let info = kms.bootstrap_info(&guest);
+        let attestation = VersionedAttestation::decode(&info.attestation).unwrap();
+        assert_eq!(emulated(&attestation), report_data::kms_bootstrap(&info.ca_pubkey, &info.k256_pubkey));
+        assert!(!attestation.log_is_shortened());
+        let now = clock.now_ms() / 1000;
+        let identity = kms.server_identity(&guest, "kms.example.com", now).unwrap();
+        let chain = RaTlsCertificate::all_from_pem(&identity.chain.concat()).unwrap();
+        assert_eq!(Chain::new(&chain).problems(), []);
+        assert_eq!(chain[0].usage.as_deref(), Some("kms:rpc"));
+        assert_eq!(chain[1].public_key, info.ca_pubkey);
+        assert!(chain.iter().all(|certificate| certificate.subject.contains("EMULATED")));
+        let attestation = chain[0].attestation().unwrap().unwrap();
+        assert_eq!(emulated(&attestation), chain[0].expected_report_data());
+        assert!(attestation.log_is_shortened());
+        assert!(!format!("{identity:?}").contains("PRIVATE"));
+    }
+}

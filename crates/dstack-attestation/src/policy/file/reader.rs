@@ -109,7 +109,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// The table below this one.
-    pub(super) fn table(&self, name: &str, known: &'static [&'static str]) -> Option<Section<'r, 't>> {
+    pub(super) fn table(&self, name: &str, known: &'static [&'static str]) -> Option<Self> {
         let item = self.table.get(name)?;
         match item.as_table_like() {
             Some(table) => Some(self.reader.section(&self.key(name), table, known)),
@@ -121,7 +121,7 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// The tables of a list of tables, written `[[so]]` or as a list of inline tables.
-    pub(super) fn tables(&self, name: &str, known: &'static [&'static str]) -> Vec<Section<'r, 't>> {
+    pub(super) fn tables(&self, name: &str, known: &'static [&'static str]) -> Vec<Self> {
         let Some(item) = self.table.get(name) else { return Vec::new() };
         let key = self.key(name);
         let expected = format!("a list of tables, each written [[{key}]]");

@@ -86,6 +86,7 @@ pub(super) const GROUNDS: &[Grounds] = &[
             "cert.usage",
             "cert.app-id",
             "cert.names",
+            "cert.key-provider",
             "kms.bootstrap.readable",
             "kms.bootstrap.curve",
             "kms.meta.keys",
@@ -117,7 +118,8 @@ pub(super) const GROUNDS: &[Grounds] = &[
     },
     Grounds {
         aspect: Aspect::Operator,
-        each: &["eventlog.replay-rtmr3"],
+        // Without the text of the app-compose there is only half an answer.
+        each: &["eventlog.replay-rtmr3", "operator.environment"],
         any: &[
             "operator.environment",
             "operator.upgrades",

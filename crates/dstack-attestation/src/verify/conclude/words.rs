@@ -178,6 +178,7 @@ pub(super) fn missing(outcome: &Outcome<'_>, answer: Answer, report: &Report) ->
             match (&first.fix, &first.status) {
                 (Some(fix), _) => add(format!("{} ({})", fix.action, first.id)),
                 (None, Status::Unknown { why }) => add(format!("{why} ({})", first.id)),
+                (None, _) if outcome.aspect == Aspect::Operator => add(to_name(Aspect::Operator).to_owned()),
                 (None, _) => {}
             }
         }

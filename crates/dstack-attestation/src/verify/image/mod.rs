@@ -145,7 +145,7 @@ impl Subject<'_> {
                 }
                 Some(ImageFile::Missing) => wrong.push(format!("{} is listed and missing", line.name)),
                 Some(ImageFile::Unreadable(why)) => {
-                    untold.push(format!("{} cannot be read: {why}", line.name))
+                    untold.push(format!("{} cannot be read: {why}", line.name));
                 }
                 None => untold.push(format!("{} was not looked at", line.name)),
             }

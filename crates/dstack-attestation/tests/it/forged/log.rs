@@ -153,7 +153,7 @@ fn events_that_were_really_measured() {
                 let mut entries: Vec<_> =
                     boot_events().into_iter().map(|event| event.entry(version)).collect();
                 entries.insert(at, RuntimeEvent::new(name, payload.clone()).entry(version));
-                Scene::of_log(EventLog::from_entries(entries), MrConfigId::v1(compose_hash())).report()
+                Scene::of_log(&EventLog::from_entries(entries), MrConfigId::v1(compose_hash())).report()
             };
             // After system-ready it is the app's, and says nothing about the system.
             assert_eq!(changes(&with(9)), "", "{name} after system-ready");
@@ -183,7 +183,7 @@ fn a_log_of_both_versions_is_as_good() {
     let entries = boot_events().into_iter().enumerate().map(|(index, event)| {
         event.entry(if index % 2 == 0 { DigestVersion::V1 } else { DigestVersion::V2 })
     });
-    let mut scene = Scene::of_log(EventLog::from_entries(entries.collect()), MrConfigId::v1(compose_hash()));
+    let mut scene = Scene::of_log(&EventLog::from_entries(entries.collect()), MrConfigId::v1(compose_hash()));
     assert_eq!(changes(&scene.report()), "");
     scene.edit_log(|log| log.iter_mut().for_each(|entry| entry["digest"] = "".into()));
     assert_eq!(changes(&scene.report()), "", "digests that are left out are recomputed");

@@ -57,14 +57,12 @@ impl Scene {
 
     /// The same app, with other events and another MRCONFIGID.
     pub(super) fn of(events: Vec<RuntimeEvent>, mr_config_id: MrConfigId) -> Self {
-        Self::of_log(
-            EventLog::from_entries(events.into_iter().map(|event| event.entry(DigestVersion::V1)).collect()),
-            mr_config_id,
-        )
+        let entries = events.into_iter().map(|event| event.entry(DigestVersion::V1));
+        Self::of_log(&EventLog::from_entries(entries.collect()), mr_config_id)
     }
 
     /// The same app with this log.
-    pub(super) fn of_log(log: EventLog, mr_config_id: MrConfigId) -> Self {
+    pub(super) fn of_log(log: &EventLog, mr_config_id: MrConfigId) -> Self {
         let contents = Contents {
             measurements: Measurements::new(MRTD.into(), &log.replay()),
             creator: CreatorFields { mr_config_id: mr_config_id.to_bytes(), ..CreatorFields::default() },

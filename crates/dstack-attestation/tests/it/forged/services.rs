@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use super::scene::{Scene, changes_from};
 use crate::authority::{DAY, now};
 
+/// What it is, what it does, and what is then found.
+type Attack<Subject, Found> = (&'static str, fn(&mut Subject), Found);
+
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(digest(&SHA256, bytes))
 }
@@ -76,7 +79,7 @@ fn ingresses() {
     for id in ["ingress.checksums", "ingress.quote-binding", "ingress.certificate", "ingress.live"] {
         assert_eq!(honest.get(id).unwrap().status, Status::Pass, "{id}");
     }
-    let attacks: [(&str, fn(&mut Ingress), &str); 6] = [
+    let attacks: [Attack<Ingress, &str>; 6] = [
         (
             "a checksum is edited",
             |ingress| {
@@ -192,7 +195,7 @@ fn gateways() {
     for id in ["gateway.account.quoted", "gateway.certificate.quoted", "gateway.certificate.names"] {
         assert_eq!(first.get(id).unwrap().status, Status::Pass, "{id} {:?}", first.get(id));
     }
-    let attacks: [(&str, fn(&mut Gateway), &[&str]); 4] = [
+    let attacks: [Attack<Gateway, &[&str]>; 4] = [
         (
             "the certificate's key was never quoted",
             |gateway| gateway.evidence.tls_chain = vec![certificate("*.example.com").1],

@@ -90,7 +90,7 @@ proptest! {
         prop_assert_ne!(verifier.kms("random", &kms).verdict(), Verdict::Ok);
         let mut gateway = GatewayEvidence::default();
         gateway.acme_info = Some(a.clone());
-        gateway.tls_chain = vec![first.clone()];
+        gateway.tls_chain = vec![first];
         prop_assert_ne!(verifier.gateway("random", &gateway).verdict(), Verdict::Ok);
         let mut ingress = IngressEvidence::default();
         ingress.files.insert("quote.json".to_owned(), a.into_bytes());
