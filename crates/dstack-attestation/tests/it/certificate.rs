@@ -175,7 +175,7 @@ fn each_forgery_fails_in_its_check() {
     let other_app = other.app(|_| ());
     let leaf = other_app.sign(&world.leaf_params(), &world.key);
     let mut evidence = world.present(leaf.clone());
-    evidence.chain = vec![leaf.clone(), other_app.der.clone(), other.der.clone()];
+    evidence.chain = vec![leaf.clone(), other_app.der.clone(), other.der];
     fails("another KMS", &evidence, &["cert.root", "cert.key-provider"]);
     evidence.chain = vec![leaf, other_app.der, world.root.der.clone()];
     fails("another KMS's app CA below the right name", &evidence, &["cert.chain"]);

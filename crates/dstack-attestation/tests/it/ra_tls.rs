@@ -191,7 +191,7 @@ fn a_chain_needs_authorities() {
     // A CA below the app CA, which allows none.
     let deeper = world.app_ca.app(|_| ());
     let leaf = deeper.sign(&world.leaf_params(), &world.key);
-    let chain = [leaf, deeper.der.clone(), world.app_ca.der.clone(), world.root.der.clone()];
+    let chain = [leaf, deeper.der, world.app_ca.der.clone(), world.root.der.clone()];
     assert_eq!(
         problems(&chain),
         [
