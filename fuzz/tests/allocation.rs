@@ -12,10 +12,13 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// How many bytes may be held for each byte of input.
-const FACTOR: usize = 64;
+/// How many bytes may be held for each byte of evidence.
+const FACTOR: usize = 16;
+/// The same for a policy, which its owner writes: the editable document of toml_edit holds some 110 bytes for each byte
+/// of a file with nothing but short keys, and the reader takes files of a bounded length only.
+const FACTOR_OF_A_POLICY: usize = 160;
 /// What may be held beside: tables, messages, a certificate's fields.
-const CONSTANT: usize = 256 << 10;
+const CONSTANT: usize = 64 << 10;
 
 /// What reading the input holds at its peak, in bytes.
 fn peak(input: &[u8], read: fn(&[u8])) -> usize {
@@ -51,7 +54,15 @@ const READERS: [(&str, fn(&[u8])); 8] = [
 /// Inputs that claim to be much longer than they are, or that have many small parts.
 fn inputs() -> Vec<(String, Vec<u8>)> {
     let mut inputs = Vec::new();
-    for target in ["quote", "versioned_attestation", "event_log", "certificate", "collateral", "policy_toml", "document"] {
+    for target in [
+        "quote",
+        "versioned_attestation",
+        "event_log",
+        "certificate",
+        "collateral",
+        "policy_toml",
+        "document",
+    ] {
         let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
         for entry in std::fs::read_dir(corpus).unwrap() {
             let path = entry.unwrap().path();
@@ -68,17 +79,26 @@ fn inputs() -> Vec<(String, Vec<u8>)> {
     for (name, input) in [
         ("many empty events in SCALE", scale_events),
         ("a MessagePack array of integers", [&head[..], &[0xdd, 0, 1, 0x86, 0xa0], &vec![1; many]].concat()),
-        ("a MessagePack array of empty maps", [&head[..], &[0xdd, 0, 1, 0x86, 0xa0], &vec![0x80; many]].concat()),
+        (
+            "a MessagePack array of empty maps",
+            [&head[..], &[0xdd, 0, 1, 0x86, 0xa0], &vec![0x80; many]].concat(),
+        ),
         ("deep MessagePack", vec![0x91; many]),
         ("deep maps", [&[0x81, 0xa0][..], &[0x81, 0xa0].repeat(many)].concat()),
         ("empty objects", format!("[{}{{}}]", "{},".repeat(many)).into_bytes()),
         ("nulls", format!("[{}null]", "null,".repeat(many)).into_bytes()),
         ("deep JSON", "[".repeat(many).into_bytes()),
         ("members", format!("{{{}\"a\":0}}", "\"a\":0,".repeat(many)).into_bytes()),
-        ("an event log in an object", format!("{{\"quote\":\"\",\"event_log\":[{}0]}}", "0,".repeat(many)).into_bytes()),
+        (
+            "an event log in an object",
+            format!("{{\"quote\":\"\",\"event_log\":[{}0]}}", "0,".repeat(many)).into_bytes(),
+        ),
         ("TOML keys", (0..20_000).map(|n| format!("a{n}=1\n")).collect::<String>().into_bytes()),
         ("TOML tables", (0..20_000).map(|n| format!("[a{n}]\n")).collect::<String>().into_bytes()),
-        ("empty PEM blocks", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".repeat(5_000).into_bytes()),
+        (
+            "empty PEM blocks",
+            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".repeat(5_000).into_bytes(),
+        ),
         ("DER sequences", [0x30, 0x00].repeat(many)),
         ("nested DER", [0x30, 0x80].repeat(many)),
     ] {
@@ -89,7 +109,8 @@ fn inputs() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn what_is_held_is_bounded_by_the_input() {
-    let mut worst: Vec<(&str, usize, String)> = READERS.iter().map(|(name, _)| (*name, 0, String::new())).collect();
+    let mut worst: Vec<(&str, usize, String)> =
+        READERS.iter().map(|(name, _)| (*name, 0, String::new())).collect();
     let mut wrong = Vec::new();
     for (input_name, input) in inputs() {
         for ((reader_name, read), worst) in READERS.iter().zip(&mut worst) {
@@ -97,8 +118,12 @@ fn what_is_held_is_bounded_by_the_input() {
             if held > worst.1 {
                 *worst = (reader_name, held, format!("{input_name} ({} bytes)", input.len()));
             }
-            if held > FACTOR * input.len() + CONSTANT {
-                wrong.push(format!("{reader_name} holds {held} bytes for {} bytes of {input_name}", input.len()));
+            let factor = if *reader_name == "policy" { FACTOR_OF_A_POLICY } else { FACTOR };
+            if held > factor * input.len() + CONSTANT {
+                wrong.push(format!(
+                    "{reader_name} holds {held} bytes for {} bytes of {input_name}",
+                    input.len()
+                ));
             }
         }
     }

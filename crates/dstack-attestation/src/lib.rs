@@ -27,8 +27,8 @@ pub use measurement::{CreatorFields, Measurements};
 pub use mr_config_id::{MrConfigDocument, MrConfigId, MrConfigIdError};
 pub use policy::{Aspect, Policy, PolicyFile, PolicyFileError};
 pub use verify::{
-    CERTIFICATE_CHECKS, COMPOSE_CHECKS, CertificateEvidence, ComposeClaim, CvmEvidence, EnvKeyEvidence, EvidenceError,
-    GATEWAY_CHECKS, GatewayEvidence, IMAGE_CHECKS, INGRESS_CHECKS, ImageClaim, IngressEvidence, KMS_CHECKS,
-    KmsEvidence, Verifier, cvm_checks,
+    CERTIFICATE_CHECKS, COMPOSE_CHECKS, CertificateEvidence, ComposeClaim, CvmEvidence, EnvKeyEvidence,
+    EvidenceError, GATEWAY_CHECKS, GatewayEvidence, IMAGE_CHECKS, INGRESS_CHECKS, ImageClaim,
+    IngressEvidence, KMS_CHECKS, KmsEvidence, Verifier, cvm_checks,
 };
 pub use vm_config::{TdxMeasurement, VmConfig, VmConfigError};

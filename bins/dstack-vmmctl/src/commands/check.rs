@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cli_support::{CliError, ExitCode};
+use dstack_attestation::quote::Collateral;
 use dstack_attestation::{CvmEvidence, Id20, Policy, Verifier};
 use dstack_vmm_client::client::VmmApi;
 
@@ -22,6 +23,10 @@ pub(crate) struct Check {
     /// The answer of the guest agent's GetQuote, as JSON, for the checks that need a quote
     #[arg(long, value_name = "FILE")]
     quote: Option<PathBuf>,
+    /// Collateral for the quote's platform, as JSON; without it no quote is found genuine. `dstack-verify` fetches it, and
+    /// judges with policies
+    #[arg(long, value_name = "FILE")]
+    collateral: Option<PathBuf>,
     /// Let evidence of the emulator through with warnings. It proves nothing about any machine
     #[arg(long)]
     danger_accept_emulated: bool,
@@ -63,7 +68,12 @@ impl Run for Check {
             policy = policy.instance_id(id);
         }
 
-        let report = Verifier::new(policy, std::time::SystemTime::now())
+        let mut verifier = Verifier::new(policy, std::time::SystemTime::now());
+        if let Some(path) = &self.collateral {
+            let collateral = Collateral::from_json(&files::read_text(path)?, path.display().to_string());
+            verifier = verifier.collateral(collateral.map_err(|error| CliError::new(ExitCode::No, error))?);
+        }
+        let report = verifier
             .app(vm.name.as_str(), &evidence)
             .with_meta("host", host.endpoint())
             .with_meta("vm", vm.id.as_str());

@@ -4,26 +4,26 @@
 #![allow(clippy::unwrap_used)]
 
 mod authority;
+mod certificate;
+mod certificates;
 #[cfg(feature = "client")]
 mod client;
 mod compose;
 mod conclusions;
-mod operator;
 mod evidence;
 mod forged;
 mod gateway;
-mod ingress;
 mod image;
+mod ingress;
 mod keys;
 mod kms;
+mod operator;
 mod os;
 mod policy;
 mod properties;
 mod quote;
+mod ra_tls;
 mod recorded;
 mod report;
 mod vectors;
 mod versioned;
-mod certificate;
-mod certificates;
-mod ra_tls;
