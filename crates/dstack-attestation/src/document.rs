@@ -244,7 +244,6 @@ fn with_attestation(evidence: CvmEvidence, attestation: &VersionedAttestation) -
     merged.vm_config = new.vm_config.or(merged.vm_config);
     merged.os_image_hash = new.os_image_hash.or(merged.os_image_hash);
     merged.mr_config_document = new.mr_config_document.or(merged.mr_config_document);
-    merged.platform = new.platform.or(merged.platform);
     merged.attestation = new.attestation;
     merged
 }

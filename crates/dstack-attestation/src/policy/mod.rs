@@ -72,8 +72,9 @@ pub struct Policy {
     pub report_data: Option<ReportData>,
     /// How old collateral may be, by the issue date of its TCB info.
     pub max_collateral_age: Option<Duration>,
-    /// How old the evidence may be, by the time at which it was collected as its bearer says, or by the start of
-    /// validity of a certificate.
+    /// How old the evidence may be, by the time at which it was collected as its bearer says
+    /// ([`CvmEvidence::obtained_at`](crate::CvmEvidence::obtained_at)); of a KMS's env key, by the time that is signed
+    /// with it. A certificate's start of validity does not count: dstack's say 1975.
     pub max_evidence_age: Option<Duration>,
     /// What must be shown for the answer to be yes. Empty for what the kind of subject requires at the least.
     pub require: BTreeSet<Aspect>,

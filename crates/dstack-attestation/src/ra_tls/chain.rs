@@ -32,7 +32,7 @@ pub enum ChainProblem {
     Signature {
         /// The certificate, from 0 for the leaf.
         index: usize,
-        /// The X.509 library's words.
+        /// What is wrong with the signature, in words.
         reason: String,
     },
     /// A signature is of an algorithm that cannot be checked here. Whether it holds is not known.
@@ -230,6 +230,9 @@ fn signed_by(certificate: &RaTlsCertificate, issuer: &RaTlsCertificate) -> Resul
     }
     certificate.verify_signature(Some(issuer.public_key())).map_err(|error| match error {
         X509Error::SignatureUnsupportedAlgorithm => Unsigned::Algorithm,
-        other => Unsigned::Reason(other.to_string()),
+        X509Error::SignatureVerificationError => {
+            Unsigned::Reason("the signature is not one of the issuer's key over it".to_owned())
+        }
+        _ => Unsigned::Reason("the signature or the issuer's key cannot be read".to_owned()),
     })
 }

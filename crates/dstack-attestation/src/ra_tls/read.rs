@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use x509_parser::error::{PEMError, X509Error};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Extension};
@@ -20,10 +21,18 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError>
     if der.len() > MAX_CERTIFICATE {
         return Err(CertificateError::TooLong { length: der.len() });
     }
-    let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|error| CertificateError::X509(error.to_string()))?;
+    let (rest, certificate) = X509Certificate::from_der(der)
+        .map_err(|error| CertificateError::X509(not_x509(der, &error.into()).to_owned()))?;
     if !rest.is_empty() {
         return Err(CertificateError::X509(format!("{} bytes follow it", rest.len())));
+    }
+    // The library takes a SEQUENCE that is not marked as constructed, which is not DER.
+    if der.first() != Some(&0x30) {
+        return Err(CertificateError::X509("the bytes do not begin as one in DER does".to_owned()));
+    }
+    let whole_bytes = certificate.signature_value.unused_bits == 0;
+    if !whole_bytes || !repeats_its_algorithm(der, certificate.tbs_certificate.as_ref()) {
+        return Err(CertificateError::X509("its signature or the algorithm of it cannot be read".to_owned()));
     }
     let mut seen = std::collections::HashSet::new();
     for found in certificate.extensions() {
@@ -33,6 +42,48 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError>
     }
     drop(seen);
     Ok(certificate)
+}
+
+/// Whether the signature's algorithm, which no signature covers where it stands behind the signed part, is byte for byte
+/// one that stands in there (RFC 5280, 4.1.1.2). The library does not look at the tags in it, so that one certificate would
+/// have several forms.
+fn repeats_its_algorithm(der: &[u8], signed: &[u8]) -> bool {
+    let long = der.get(1).filter(|length| **length > 0x7f).map_or(0, |length| usize::from(length & 0x7f));
+    let Some(rest) = (2 + long).checked_add(signed.len()).and_then(|at| der.get(at..)) else { return false };
+    let [0x30, length @ ..=0x7f, ..] = rest else { return false };
+    let algorithm = rest.get(..2 + usize::from(*length)).unwrap_or(rest);
+    // What follows is the BIT STRING of the signature.
+    let signature = rest.get(algorithm.len()) == Some(&0x03);
+    signature && signed.windows(algorithm.len()).any(|window| window == algorithm)
+}
+
+/// Why bytes are no certificate, in words for people: the X.509 library's are about its own types.
+fn not_x509(der: &[u8], error: &X509Error) -> &'static str {
+    match error {
+        _ if der.is_empty() => "there are no bytes",
+        // Every certificate is a SEQUENCE.
+        _ if der.first() != Some(&0x30) => "the bytes do not begin as one in DER does",
+        X509Error::InvalidVersion => "its version is not 1, 2 or 3",
+        X509Error::InvalidSerial => "its serial number cannot be read",
+        X509Error::InvalidX509Name => "a name in it cannot be read",
+        X509Error::InvalidDate => "a date in it cannot be read",
+        X509Error::InvalidSPKI => "its public key cannot be read",
+        X509Error::InvalidExtensions => "its extensions cannot be read",
+        X509Error::DuplicateExtensions => "an extension in it is there twice",
+        X509Error::InvalidAlgorithmIdentifier | X509Error::InvalidSignatureValue => {
+            "its signature cannot be read"
+        }
+        _ => "the bytes are not the DER of one, or not all of it",
+    }
+}
+
+const fn not_pem(error: &PEMError) -> &'static str {
+    match error {
+        PEMError::Base64DecodeError => "a block is not Base64",
+        PEMError::IncompletePEM => "a block has no end",
+        PEMError::InvalidHeader | PEMError::MissingHeader => "a block does not begin as one should",
+        PEMError::IOError(_) => "it is not a text",
+    }
 }
 
 pub(super) fn from_der(der: &[u8]) -> Result<RaTlsCertificate, CertificateError> {
@@ -87,8 +138,9 @@ fn take(certificate: &mut RaTlsCertificate, found: &X509Extension<'_>) -> Result
                 }
             }
         }
-        ParsedExtension::ParseError { error } => {
-            return Err(CertificateError::Extension { extension: oid, problem: error.to_string() });
+        ParsedExtension::ParseError { .. } => {
+            let problem = "it is not encoded as such an extension is".to_owned();
+            return Err(CertificateError::Extension { extension: oid, problem });
         }
         ParsedExtension::ExtendedKeyUsage(_)
         | ParsedExtension::SubjectKeyIdentifier(_)
@@ -166,7 +218,7 @@ pub(super) fn all_from_pem(pem: &str) -> Result<Vec<RaTlsCertificate>, Certifica
     }
     let mut certificates = Vec::new();
     for block in Pem::iter_from_buffer(pem.as_bytes()) {
-        let block = block.map_err(|error| CertificateError::Pem(error.to_string()))?;
+        let block = block.map_err(|error| CertificateError::Pem(not_pem(&error).to_owned()))?;
         if block.label != "CERTIFICATE" {
             continue;
         }

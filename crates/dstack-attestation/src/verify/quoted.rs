@@ -86,6 +86,9 @@ pub(in crate::verify) fn summary(check: &CheckDef, report: &Report) -> Finding {
         let more = if more == 0 { String::new() } else { format!(", and {more} more are unknown") };
         return check.unknown(format!("{why}{more}"));
     }
+    if let Some(first) = ended("skipped").first() {
+        return check.unknown(format!("{first} was not carried out"));
+    }
     if !warned.is_empty() {
         return check
             .warn()

@@ -284,3 +284,21 @@ fn another_platforms_collateral_does_not_help() {
     let report = verifier.certificate("app", &world.issue(|_| ()));
     assert_eq!(status(&report, "quote.signature"), "fail");
 }
+
+#[test]
+fn the_identity_claims_no_more_than_that_a_quote_was_asked_for() {
+    let world = World::new();
+    let report = world.judge(&world.issue(|_| ()));
+    let identity = report.conclusions().iter().find(|one| one.question == "identity").unwrap();
+    let words = "this CVM asked for a quote over the certificate's key, and it runs app ";
+    assert!(identity.statement.starts_with(words), "{}", identity.statement);
+}
+
+#[test]
+fn a_start_of_validity_is_no_age() {
+    let world = World::new();
+    let mut policy = Policy::new();
+    policy.max_evidence_age = Some(Duration::from_secs(100 * 365 * 86_400));
+    let report = world.verifier(policy).certificate("app", &world.issue(|_| ()));
+    assert_eq!(status(&report, "policy.freshness"), "unknown");
+}

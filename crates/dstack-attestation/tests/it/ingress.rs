@@ -2,7 +2,7 @@
 
 use dstack_attestation::report_data::{ReportData, sha256_of};
 use dstack_attestation::{INGRESS_CHECKS, IngressEvidence, Policy, cvm_checks};
-use dstack_check::{Catalogue, Report};
+use dstack_check::{Answer, Catalogue, Report};
 use proptest::prelude::*;
 use rcgen::{CertifiedIssuer, KeyPair};
 use serde_json::json;
@@ -330,4 +330,18 @@ fn quote_range(bytes: &[u8]) -> std::ops::Range<usize> {
     let text = std::str::from_utf8(bytes).unwrap();
     let start = text.find(r#""quote":""#).unwrap() + 9;
     start..start + 2 * 632
+}
+
+#[test]
+fn a_list_that_cannot_be_read_binds_nothing() {
+    let identity = |report: &Report| {
+        report.conclusions().iter().find(|one| one.question == "identity").map(|one| one.answer)
+    };
+    assert_eq!(identity(&report(&Ingress::honest().evidence())), Some(Answer::WithReserve));
+    let mut ingress = Ingress::honest();
+    let list = "what the list says";
+    ingress.quoted = Some(sha256_of(list.as_bytes()));
+    let report = report(&ingress.evidence().file("sha256sum.txt", list));
+    assert_eq!(status(&report, "ingress.quote-binding"), "pass");
+    assert_eq!(identity(&report), Some(Answer::NotShown));
 }

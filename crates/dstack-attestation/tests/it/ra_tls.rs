@@ -89,6 +89,14 @@ fn what_is_no_certificate_is_refused() {
         error(&[der.as_slice(), &[0]].concat()).to_string(),
         "not an X.509 certificate: 1 bytes follow it"
     );
+    // No word of the X.509 library's about its own types.
+    for (bytes, words) in [
+        (b"".as_slice(), "there are no bytes"),
+        (b"{\"quote\":\"0400\"}", "the bytes do not begin as one in DER does"),
+        (&der[..100], "the bytes are not the DER of one, or not all of it"),
+    ] {
+        assert_eq!(error(bytes).to_string(), format!("not an X.509 certificate: {words}"));
+    }
     let length = MAX_CERTIFICATE + 1;
     assert_eq!(error(&vec![0x30; length]), CertificateError::TooLong { length });
     let pem = |text: &str| RaTlsCertificate::all_from_pem(text).unwrap_err();
@@ -225,6 +233,23 @@ fn a_root_completes_a_chain_only_where_it_is_the_next() {
 fn key_at(certificate: &RaTlsCertificate) -> usize {
     let key = &certificate.public_key;
     certificate.der.windows(key.len()).position(|window| window == key).unwrap()
+}
+
+#[test]
+fn any_flipped_bit_outside_of_what_is_signed_breaks_the_chain() {
+    let mut chain = read(TLS);
+    let good = chain[0].der.clone();
+    // The headers before the signed part, and the algorithm and the signature after it.
+    for at in (0..8).chain(good.len() - 90..good.len()) {
+        for bit in 0..8u8 {
+            let mut der = good.clone();
+            der[at] ^= 1u8 << bit;
+            if let Ok(changed) = RaTlsCertificate::from_der(&der) {
+                chain[0] = changed;
+                assert!(!Chain::new(&chain).problems().is_empty(), "byte {at}, bit {bit}");
+            }
+        }
+    }
 }
 
 proptest! {

@@ -42,6 +42,17 @@ const LOG: &[&str] = &[
 pub(super) const BINDINGS: &[&str] =
     &["cert.key-binding", "kms.bootstrap.key-match", "ingress.quote-binding", "gateway.evidence.binding"];
 
+/// What a subject's identity cannot do without: a list of files binds nothing where it cannot be read, or was not held
+/// against the files.
+const BOUND: &[&str] = &[
+    "cert.key-binding",
+    "kms.bootstrap.key-match",
+    "ingress.quote-binding",
+    "ingress.checksums",
+    "ingress.certificate",
+    "gateway.evidence.binding",
+];
+
 /// The table, in the order in which reports have the conclusions.
 pub(super) const GROUNDS: &[Grounds] = &[
     Grounds {
@@ -71,13 +82,15 @@ pub(super) const GROUNDS: &[Grounds] = &[
     },
     Grounds {
         aspect: Aspect::Identity,
-        each: BINDINGS,
+        each: BOUND,
         any: &["app.id.app-id", "app.id.instance-id", "app.id.device-id", "app.key-provider"],
         weak: &[],
         objections: &[
             "eventlog.replay-rtmr3",
             "eventlog.digests",
             "eventlog.order",
+            "eventlog.boot-complete",
+            "eventlog.attestation",
             "cert.readable",
             "cert.attestation",
             "cert.chain",
@@ -100,8 +113,6 @@ pub(super) const GROUNDS: &[Grounds] = &[
             "kms.certificate.names",
             "kms.certificate.cvm",
             "kms.env-key",
-            "ingress.checksums",
-            "ingress.certificate",
             "ingress.live",
             "ingress.validity",
             "ingress.account",
@@ -130,6 +141,11 @@ pub(super) const GROUNDS: &[Grounds] = &[
         ],
         weak: &[],
         objections: &[
+            // What was measured is taken from the log: one that contradicts itself answers nothing.
+            "eventlog.readable",
+            "eventlog.digests",
+            "eventlog.order",
+            "eventlog.attestation",
             "operator.environment",
             "operator.upgrades",
             "operator.logs",

@@ -12,13 +12,14 @@ use dstack_check::{Answer, CheckId, Conclusion, Finding, Report, Status};
 pub(in crate::verify) use required::REQUIRED;
 
 use super::cvm::Subject;
-use crate::Aspect;
+use crate::{Aspect, Policy};
 use grounds::{GROUNDS, Grounds};
 
 /// Adds the conclusions to a report about a CVM, and the finding whether everything required is shown.
 pub(super) fn conclude(report: Report, subject: &Subject<'_>) -> Report {
     let mut outcomes: Vec<Outcome<'_>> =
         GROUNDS.iter().filter_map(|grounds| Outcome::of(&report, grounds, subject)).collect();
+    rest_on_the_hardware(&mut outcomes);
     rest_on_the_os(&mut outcomes);
     let conclusions: Vec<(Aspect, Conclusion)> =
         outcomes.iter().map(|outcome| (outcome.aspect, outcome.conclusion(&report, subject))).collect();
@@ -86,6 +87,7 @@ impl<'a> Outcome<'a> {
         }
         let bound = !each.is_empty() && grounds.aspect == Aspect::Identity;
         outcome.one_of(&any, &found(grounds.weak), bound);
+        outcome.every_expectation(&found(EXPECTATIONS), grounds, subject.policy);
         for finding in found(grounds.objections) {
             match finding.status {
                 Status::Fail => outcome.lower(Answer::Refuted, finding),
@@ -152,6 +154,29 @@ impl<'a> Outcome<'a> {
             self.answer = self.answer.max(Answer::NotShown);
         }
         untold.into_iter().for_each(|finding| self.lower(Answer::NotShown, finding));
+    }
+
+    /// One answer is enough where several would do; but what the policy names a value for and nothing was compared with
+    /// is a question left open. And what nobody named a value for is the evidence's own word.
+    fn every_expectation(&mut self, asked: &[&'a Finding], grounds: &Grounds, policy: &Policy) {
+        let concerns =
+            |finding: &Finding| grounds.any.iter().chain(grounds.weak).any(|id| finding.id.as_str() == *id);
+        let mut named = false;
+        for finding in asked.iter().copied().filter(|finding| concerns(finding)) {
+            if !expects(policy, finding.id.as_str()) {
+                continue;
+            }
+            named = true;
+            if matches!(finding.status, Status::Unknown { .. } | Status::Skipped { .. }) {
+                let answer =
+                    if self.aspect == Aspect::Identity { Answer::NotShown } else { Answer::WithReserve };
+                self.lower(answer, finding);
+            }
+        }
+        let bound = self.grounds.iter().any(|finding| grounds.each.contains(&finding.id.as_str()));
+        if self.aspect == Aspect::Identity && !named && !bound {
+            self.answer = self.answer.max(Answer::WithReserve);
+        }
     }
 
     /// What a quote says is shown only as far as the quote is genuine. A forged quote refutes nothing but itself.
@@ -221,6 +246,58 @@ impl<'a> Outcome<'a> {
             texts.push(words::TRUSTED_OS.to_owned());
         }
         texts
+    }
+}
+
+/// The checks that compare with values which a policy names, of those that answer a question among others.
+const EXPECTATIONS: &[&str] = &[
+    "os.measurements",
+    "os.mr-system",
+    "os.mr-aggregated",
+    "os.image-hash",
+    "app.compose.deployed",
+    "app.id.app-id",
+    "app.id.instance-id",
+    "app.id.device-id",
+    "app.key-provider",
+];
+
+/// Whether the policy names a value for the check.
+fn expects(policy: &Policy, id: &str) -> bool {
+    match id {
+        "os.measurements" => !policy.known_good.is_empty(),
+        "os.mr-system" => !policy.mr_system.is_empty(),
+        "os.mr-aggregated" => !policy.mr_aggregated.is_empty(),
+        "os.image-hash" => !policy.os_images.is_empty(),
+        "app.compose.deployed" => !policy.compose_hashes.is_empty(),
+        "app.id.app-id" => !policy.app_ids.is_empty(),
+        "app.id.instance-id" => !policy.instance_ids.is_empty(),
+        "app.id.device-id" => !policy.device_ids.is_empty(),
+        "app.key-provider" => !policy.key_providers.is_empty(),
+        _ => false,
+    }
+}
+
+/// A signature is worth as much as the platform that made it: one that can be looked into, or whose keys may be in other
+/// hands, can sign or show anything. So a platform that the policy does not accept shows nothing else either.
+fn rest_on_the_hardware(outcomes: &mut [Outcome<'_>]) {
+    let Some(hardware) = outcomes.iter().find(|outcome| outcome.aspect == Aspect::Hardware) else { return };
+    let (answer, against) = (hardware.answer, hardware.obstacles.clone());
+    let others = outcomes.iter_mut().filter(|outcome| outcome.aspect != Aspect::Hardware);
+    // Without a genuine quote that is said already.
+    for outcome in others.filter(|outcome| outcome.genuine != Genuine::NotShown) {
+        for finding in against.iter().copied() {
+            match (&finding.status, answer) {
+                (Status::Fail, Answer::Refuted) => outcome.lower(Answer::NotShown, finding),
+                (Status::Unknown { .. } | Status::Skipped { .. }, Answer::NotShown) => {
+                    outcome.lower(Answer::NotShown, finding);
+                }
+                (Status::Warn, _) if finding.id.as_str() != "quote.signature" => {
+                    outcome.lower(Answer::WithReserve, finding);
+                }
+                _ => {}
+            }
+        }
     }
 }
 

@@ -33,10 +33,21 @@ fn aspects(report: &Report, policy: &Policy) -> BTreeSet<Aspect> {
             required.insert(Aspect::Identity);
         }
     }
+    let tcb = &policy.tcb;
     let asked = [
         (
+            Aspect::Hardware,
+            policy.max_collateral_age.is_some()
+                || tcb.min_evaluation_number.is_some()
+                || tcb.allowed_advisories.is_some()
+                || !tcb.rejected_advisories.is_empty(),
+        ),
+        (
             Aspect::Os,
-            !(policy.known_good.is_empty() && policy.mr_system.is_empty() && policy.os_images.is_empty()),
+            !(policy.known_good.is_empty()
+                && policy.mr_system.is_empty()
+                && policy.mr_aggregated.is_empty()
+                && policy.os_images.is_empty()),
         ),
         (Aspect::Code, !policy.compose_hashes.is_empty()),
         (

@@ -27,7 +27,9 @@ pub(super) fn statement(outcome: &Outcome<'_>, answer: Answer, subject: &Subject
 const fn speaks_for(status: &Status, answer: Answer) -> bool {
     match answer {
         Answer::Refuted => matches!(status, Status::Fail),
-        Answer::WithReserve => matches!(status, Status::Warn | Status::Pass),
+        Answer::WithReserve => {
+            matches!(status, Status::Warn | Status::Pass | Status::Unknown { .. } | Status::Skipped { .. })
+        }
         Answer::NotShown => !matches!(status, Status::Pass | Status::Warn),
         _ => false,
     }
@@ -64,16 +66,16 @@ fn affirmed(outcome: &Outcome<'_>, subject: &Subject<'_>) -> String {
 
 fn identity(outcome: &Outcome<'_>, subject: &Subject<'_>) -> String {
     let bound = [
-        ("cert.key-binding", "the key of the certificate was made in this CVM"),
-        ("kms.bootstrap.key-match", "the keys of the KMS were made in this CVM"),
-        ("ingress.quote-binding", "the certificates in the evidence were made in this CVM"),
-        ("gateway.evidence.binding", "the key that the gateway shows was made in this CVM"),
+        ("cert.key-binding", "this CVM asked for a quote over the certificate's key"),
+        ("kms.bootstrap.key-match", "this CVM asked for a quote over the root keys of the KMS"),
+        ("ingress.quote-binding", "this CVM asked for a quote over the files in the evidence"),
+        ("gateway.evidence.binding", "this CVM asked for a quote over what the gateway shows it for"),
     ];
     let bound =
         bound.iter().find(|(id, _)| passed(outcome, id).is_some()).map(|(_, words)| (*words).to_owned());
     let app = subject.system.app_id.map(|app| format!("app {app}"));
     match (bound, app) {
-        (Some(bound), Some(app)) => format!("{bound}, which runs {app}"),
+        (Some(bound), Some(app)) => format!("{bound}, and it runs {app}"),
         (Some(bound), None) => bound,
         (None, Some(app)) => format!("the CVM is that of {app}, and every id that was named fits"),
         (None, None) => "every id that was named fits the CVM".to_owned(),

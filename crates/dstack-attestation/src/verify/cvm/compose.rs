@@ -4,6 +4,7 @@ use dstack_check::{CheckDef, Finding, Fix};
 use serde::Deserialize;
 
 use crate::event_log::KeyProvider;
+use crate::verify::compose::forms::{Form, other_form};
 use crate::verify::cvm::subject::{Part, Subject, one_of};
 use crate::{Digest32, Id20, MrConfigId, hash};
 
@@ -87,7 +88,7 @@ fn deployed(check: &CheckDef, subject: &Subject<'_>) -> Finding {
         .fail()
         .observed(format!("measured compose hash {logged}"))
         .expected(format!("compose hash {}", one_of(allowed)));
-    match other_form(subject, &logged) {
+    match advice(subject, &logged) {
         Some(fix) => finding.fix(Fix::new(fix)),
         None => finding.fix(Fix::new(
             "compare the app-compose you deployed with the one that runs, and deploy again if they differ",
@@ -96,15 +97,15 @@ fn deployed(check: &CheckDef, subject: &Subject<'_>) -> Finding {
 }
 
 /// Why the hash differs, where it is only for the form of the same app-compose.
-fn other_form(subject: &Subject<'_>, logged: &Digest32) -> Option<&'static str> {
-    subject.policy.composes.iter().find_map(|bytes| other_form_of(bytes, subject, logged))
+fn advice(subject: &Subject<'_>, logged: &Digest32) -> Option<&'static str> {
+    subject.policy.composes.iter().find_map(|bytes| advice_about(bytes, subject, logged))
 }
 
-fn other_form_of(bytes: &[u8], subject: &Subject<'_>, logged: &Digest32) -> Option<&'static str> {
-    let trimmed = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    if [&[trimmed] as &[&[u8]], &[trimmed, b"\n"]].iter().any(|parts| hash::sha256(parts) == *logged) {
-        return Some("compare the very bytes that were sent: yours differ from them by a newline at the end");
+fn advice_about(bytes: &[u8], subject: &Subject<'_>, logged: &Digest32) -> Option<&'static str> {
+    if let Some(form) = other_form(bytes, |hash| hash == logged) {
+        return Some(form.advice());
     }
+    // The forms that tools write are not all there are: the text that was measured may be at hand.
     let shown = subject.app_compose().filter(|text| hash::sha256(&[text.as_bytes()]) == *logged)?;
     let same = |a: &[u8], b: &[u8]| {
         let a: serde_json::Value = serde_json::from_slice(a).ok()?;
@@ -112,7 +113,7 @@ fn other_form_of(bytes: &[u8], subject: &Subject<'_>, logged: &Digest32) -> Opti
         Some(a == b)
     };
     let same = same(bytes, shown.as_bytes()) == Some(true);
-    same.then_some("compare the very bytes that were sent: yours are the same JSON written differently")
+    same.then_some(Form::Rewritten.advice())
 }
 
 fn mr_config_id(check: &CheckDef, subject: &Subject<'_>) -> Finding {

@@ -6,7 +6,6 @@ use serde::Deserialize;
 
 use crate::HexError;
 use crate::fixed_bytes::decode_hex;
-use crate::versioned::Platform;
 
 /// The evidence about one app, as it was received. Nothing in here has been checked.
 ///
@@ -40,8 +39,6 @@ pub struct CvmEvidence {
     pub mr_aggregated: Option<String>,
     /// The VM's shape as the host told the guest, a JSON text. Nothing signs it.
     pub vm_config: Option<String>,
-    /// The TEE that the evidence says it is from, where its form says so. `None` for the forms that know TDX only.
-    pub platform: Option<Platform>,
     /// When the evidence was obtained, as its bearer says. Nothing signs it.
     pub obtained_at: Option<SystemTime>,
     /// What the attestation said in which quote and log came, if they came in one.

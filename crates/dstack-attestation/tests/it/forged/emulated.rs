@@ -427,5 +427,6 @@ fn the_same_compose_in_another_form_is_said_to_be_that() {
     };
     assert!(fix(&format!("{COMPOSE}\n")).contains("a newline at the end"));
     assert!(fix(&COMPOSE.replace(',', ", ")).contains("the same JSON written differently"));
+    assert!(fix(&format!("\u{feff}{COMPOSE}")).contains("a byte order mark"));
     assert!(fix(&COMPOSE.replace("demo", "demo2")).contains("deploy again"));
 }
