@@ -7,6 +7,7 @@
 //! - secrets from files, environment or stdin, never from arguments: [`SecretSource`]
 //! - files written whole or not at all: [`atomic`]
 //! - completions and man pages out of the clap definition: [`completions`]
+//! - with the feature `testing`: `testing`, what the tests of all programs share
 //!
 //! A `main.rs` is this:
 //!
@@ -44,6 +45,8 @@ mod run;
 mod secret;
 mod table;
 mod terminal;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod undocumented;
 
 pub use error::{CliError, ResultExt};

@@ -102,7 +102,7 @@ impl Output {
     /// # Errors
     /// As [`Output::bytes`].
     pub fn table(&mut self, table: &Table) -> Result<(), CliError> {
-        self.text(&table.render(self.style.colour))
+        self.text(&table.render_within(self.style.colour, self.style.width))
     }
 
     /// Writes one JSON document, indented.

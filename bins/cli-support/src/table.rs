@@ -1,7 +1,10 @@
 //! Aligned columns of text.
 
 use anstyle::Style;
-use dstack_check::text::{columns, neutralise_line};
+use dstack_check::text::{columns, neutralise_line, wrap};
+
+/// The narrowest last column that is worth wrapping.
+const MIN_WRAPPED: usize = 24;
 
 /// To which side the cells of a column are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,13 +52,14 @@ pub struct Table {
     header: Vec<Cell>,
     align: Vec<Align>,
     rows: Vec<Vec<Cell>>,
+    wrapped: bool,
 }
 
 impl Table {
     /// A table with these headings. Without headings, pass an empty list; the first row then sets the columns.
     pub fn new<C: Into<Cell>>(header: impl IntoIterator<Item = C>) -> Self {
         let header = header.into_iter().map(Into::into).collect();
-        Self { header, align: Vec::new(), rows: Vec::new() }
+        Self { header, align: Vec::new(), rows: Vec::new(), wrapped: false }
     }
 
     /// Sets the alignment of a column, counted from 0.
@@ -65,6 +69,13 @@ impl Table {
             self.align.resize(column + 1, Align::Left);
         }
         self.align[column] = align;
+        self
+    }
+
+    /// Wraps the last column, which is set to the left, where the page would be too narrow for it: for sentences.
+    #[must_use]
+    pub const fn wrap_last(mut self) -> Self {
+        self.wrapped = true;
         self
     }
 
@@ -85,6 +96,11 @@ impl Table {
 
     /// The table as text; every line ends in a newline and none in a space.
     pub fn render(&self, colour: bool) -> String {
+        self.render_within(colour, None)
+    }
+
+    /// The same for a page of so many columns, which matters with [`Table::wrap_last`] alone.
+    pub fn render_within(&self, colour: bool, page: Option<usize>) -> String {
         let lines = || std::iter::once(&self.header).filter(|header| !header.is_empty()).chain(&self.rows);
         let count = lines().map(Vec::len).max().unwrap_or(0);
         let mut widths = vec![1; count];
@@ -93,6 +109,12 @@ impl Table {
                 *width = (*width).max(columns(&cell.text));
             }
         }
+        let last = count.saturating_sub(1);
+        let before: usize = widths.iter().take(last).map(|width| width + 2).sum();
+        let room = page
+            .filter(|_| self.wrapped)
+            .map(|page| page.saturating_sub(before))
+            .filter(|room| *room >= MIN_WRAPPED);
         let heading = Style::new().bold();
         let mut out = String::new();
         for line in lines() {
@@ -108,7 +130,9 @@ impl Table {
                     Some(cell) => cell.look,
                     None => Style::new(),
                 };
-                let gap = " ".repeat(width.saturating_sub(columns(text)));
+                let mut parts = wrap(text, room.filter(|_| column == last)).into_iter();
+                let text = parts.next().unwrap_or_default();
+                let gap = " ".repeat(width.saturating_sub(columns(&text)));
                 if column > 0 {
                     out.push_str("  ");
                 }
@@ -116,6 +140,11 @@ impl Table {
                 match align {
                     Align::Left => out.push_str(&format!("{look}{text}{look:#}{gap}")),
                     Align::Right => out.push_str(&format!("{gap}{look}{text}{look:#}")),
+                }
+                for part in parts {
+                    let shown = out.trim_end_matches(' ').len();
+                    out.truncate(shown);
+                    out.push_str(&format!("\n{}{look}{part}{look:#}", " ".repeat(before)));
                 }
             }
             let end = out[start..].trim_end_matches(' ').len() + start;
@@ -146,6 +175,18 @@ mod tests {
         let colour = table.render(true);
         assert!(colour.contains("\u{1b}[32mx\u{1b}[0m  y"), "{colour:?}");
         assert_eq!(table.render(false), "A  B\nx  y\n");
+    }
+
+    #[test]
+    fn a_last_column_of_sentences_is_wrapped_on_a_page() {
+        let mut table = Table::new(["NAME", "WHAT IT SAYS"]).wrap_last();
+        table.row(["web", "what goes on and on is shown below itself"]);
+        table.row(["db", "short"]);
+        assert_eq!(
+            table.render_within(false, Some(32)),
+            "NAME  WHAT IT SAYS\nweb   what goes on and on is\n      shown below itself\ndb    short\n"
+        );
+        assert_eq!(table.render_within(false, Some(20)), table.render(false), "too narrow to be of use");
     }
 
     #[test]

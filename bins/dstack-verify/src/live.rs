@@ -9,7 +9,7 @@ use dstack_attestation::client::{
 };
 use dstack_attestation::quote::Collateral;
 use dstack_attestation::report_data::ReportData;
-use dstack_attestation::{CvmEvidence, GatewayEvidence, IngressEvidence, KmsEvidence};
+use dstack_attestation::{CvmEvidence, GatewayEvidence, Id20, IngressEvidence, KmsEvidence};
 
 use crate::context::Context;
 use crate::given::HostPort;
@@ -165,13 +165,23 @@ pub(crate) async fn document(url: &str, judge: &Judge, context: &Context) -> Res
     Ok(told(fetched.map_err(failed)?, context))
 }
 
-/// What a KMS says about itself.
+/// What a KMS says about itself, and about the key to which it has an app's environment sealed.
 ///
 /// # Errors
 /// It cannot be reached, or does not answer as a KMS does.
-pub(crate) async fn kms(url: &str, judge: &Judge, context: &Context) -> Result<KmsEvidence, CliError> {
+pub(crate) async fn kms(
+    url: &str,
+    env_key_of: Option<Id20>,
+    judge: &Judge,
+    context: &Context,
+) -> Result<KmsEvidence, CliError> {
     let _step = context.progress.step(format_args!("asking {url}"));
-    KmsClient::new(endpoint(url)?).transport(open_transport(judge)?).fetch().await.map_err(failed)
+    let client = KmsClient::new(endpoint(url)?).transport(open_transport(judge)?);
+    let mut evidence = client.fetch().await.map_err(failed)?;
+    if let Some(app_id) = env_key_of {
+        evidence.env_key = Some(client.fetch_env_key(app_id).await.map_err(failed)?);
+    }
+    Ok(evidence)
 }
 
 /// What a gateway says about its certificates, and those it shows.

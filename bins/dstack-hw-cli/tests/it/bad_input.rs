@@ -1,5 +1,7 @@
 //! Input that cannot be used: exit code 2, and words that help.
 
+use cli_support::testing;
+
 use crate::snapshot;
 use crate::world::World;
 
@@ -49,12 +51,9 @@ fn captures_that_cannot_be_used() {
 #[test]
 fn an_error_in_json_mode_is_one_line_of_json() {
     let world = World::new();
-    let output = world.command(&["check", "--json", "--profile", "tdx-hots"]).output().unwrap();
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-    let document: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
-    assert_eq!(document["error"]["message"], "there is no profile `tdx-hots`");
-    assert_eq!(document["error"]["exit_code"], 2);
-    assert!(document["error"]["hints"][0].as_str().unwrap().contains("tdx-host"));
+    let error = testing::error_in_json(world.command(&["check", "--json", "--profile", "tdx-hots"]));
+    assert_eq!(error["message"], "there is no profile `tdx-hots`");
+    assert!(error["hints"][0].as_str().unwrap().contains("tdx-host"));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What every command has in common: help, completions, streams, exit codes.
 
-use std::io::Read;
-use std::process::Stdio;
+use cli_support::testing;
 
 use crate::snapshot;
 use crate::world::World;
@@ -17,89 +16,42 @@ fn help_pages() {
 
 #[test]
 fn completions_and_man_pages() {
-    let world = World::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let script = world.run(&["completions", shell]);
-        assert!(script.starts_with("code: 0\n") && script.contains("list-checks"), "{script}");
-    }
-    let page = world.run(&["man"]);
-    assert!(page.contains(".TH dstack-hw 1"), "{page}");
-    let pages = world.run(&["man", "--dir", "pages"]);
-    assert!(pages.starts_with("code: 0\n"));
-    assert!(world.read("pages/dstack-hw-check.1").contains("ignore"));
+    World::new().has_completions_and_man_pages("dstack-hw", "check", "ignore");
 }
 
 #[test]
-fn the_command_line_is_sound() {
-    dstack_hw_cli::command_line().debug_assert();
-}
-
-#[test]
-fn every_option_has_a_help_text() {
-    assert_eq!(cli_support::undocumented(&dstack_hw_cli::command_line()), [""; 0]);
+fn the_command_line_is_sound_and_documented() {
+    testing::is_sound_and_documented(dstack_hw_cli::command_line());
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let world = World::new();
-    let mut child = world
-        .command(&["list-checks", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = [0; 1];
-    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    testing::bears_a_reader_that_goes_away(World::new().command(&["list-checks", "--json"]));
+}
+
+/// A check with something to say.
+fn of_a_log(world: &World) -> std::process::Command {
+    world.write("dmesg", "[    0.000000] x86/tme: not enabled by BIOS\n");
+    world.command(&["check", "--dmesg", "dmesg"])
 }
 
 #[test]
 fn colour_is_a_choice() {
     let world = World::new();
-    let log = world.write("dmesg", "[    0.000000] x86/tme: not enabled by BIOS\n");
-    let check = ["check", "--dmesg", log.to_str().unwrap()];
-    let coloured = |more: &[&str]| world.run(&[&check, more].concat()).contains('\x1b');
-    assert!(!coloured(&[]));
-    assert!(coloured(&["--color", "always"]));
-    let output = world.command(&check).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").output().unwrap();
-    assert!(!output.stdout.contains(&0x1b));
+    testing::has_colours_on_request(|| of_a_log(&world));
 }
 
 #[test]
 fn without_a_utf_8_locale_it_is_plain_ascii() {
     let world = World::new();
-    let log = world.write("dmesg", "[    0.000000] x86/tme: not enabled by BIOS\n");
-    let output =
-        world.command(&["check", "--dmesg", log.to_str().unwrap()]).env("LANG", "C").output().unwrap();
-    assert!(output.stdout.is_ascii(), "{}", String::from_utf8_lossy(&output.stdout));
+    testing::is_plain_ascii_without_utf_8(of_a_log(&world));
 }
 
 /// Every form of JSON that the sources name is in the document about them.
 #[test]
 fn every_form_of_json_is_described() {
-    fn look(directory: &std::path::Path, named: &mut std::collections::BTreeSet<String>) {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                look(&path, named);
-                continue;
-            }
-            let text = std::fs::read_to_string(&path).unwrap();
-            for after in text.split("\"dstack-hw/").skip(1) {
-                named.extend(after.split_once("/v1\"").map(|(name, _)| name.to_owned()));
-            }
-        }
-    }
     let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let described = std::fs::read_to_string(package.join("../../docs/cli/json.md")).unwrap();
-    let mut named = std::collections::BTreeSet::new();
-    look(&package.join("src"), &mut named);
-    look(&package.join("../../crates/dstack-hw/src"), &mut named);
-    named.retain(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
-    assert!(named.len() >= 7, "{named:?}");
-    let missing: Vec<&String> =
-        named.iter().filter(|name| !described.contains(&format!("`dstack-hw/{name}/v1`"))).collect();
-    assert!(missing.is_empty(), "not in docs/cli/json.md: {missing:?}");
+    let sources = [package.join("src"), package.join("../../crates/dstack-hw/src")];
+    let document = package.join("../../docs/cli/json.md");
+    assert!(testing::forms_of_json_described(&document, "dstack-hw", &sources) >= 7);
 }

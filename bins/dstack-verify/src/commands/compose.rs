@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cli_support::{CliError, ExitCode};
 use dstack_attestation::ComposeClaim;
+use dstack_vmm_client::app_compose::ComposeHash;
 
 use crate::context::{Context, Run};
 use crate::files;
@@ -42,7 +43,9 @@ impl Run for Compose {
         claim.app_id = self.app_id.map(|id| id.0);
         claim.mr_config_id = self.mr_config_id.map(|value| value.0);
         let named = files::named(&self.file);
-        let report = judge.verifier().compose(&named, &bytes, &claim);
+        let hash = ComposeHash::of(&bytes);
+        let report =
+            judge.verifier().compose(&named, &bytes, &claim).with_meta("compose hash", hash.to_string());
         self.view.show(context, &judge.dated(report, &named), Question::Match)
     }
 }

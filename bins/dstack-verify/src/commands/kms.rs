@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use cli_support::{CliError, ExitCode};
-use dstack_attestation::{CvmEvidence, KmsEvidence};
+use dstack_attestation::{CvmEvidence, EnvKeyEvidence, KmsEvidence};
 
 use crate::context::{Context, Run};
 use crate::expect::AppArgs;
-use crate::given::Hex;
+use crate::given::{Fixed, Hex};
 use crate::judge::JudgeArgs;
 use crate::screen::{Question, ViewArgs};
 use crate::{evidence, files, live, quotes};
@@ -24,6 +24,12 @@ pub(crate) struct Kms {
     /// Ask this KMS: https://kms.example.com:8000
     #[arg(long, value_name = "URL", help_heading = "Evidence", conflicts_with = "meta")]
     url: Option<String>,
+    /// Judge the key to which the environment of the app with this id is sealed; --url asks the KMS for it
+    #[arg(long, value_name = "APP_ID", help_heading = "Evidence")]
+    env_key_of: Option<Fixed<20>>,
+    /// The answer to KMS.GetAppEnvEncryptPubKey for that app
+    #[arg(long, value_name = "FILE", help_heading = "Evidence", requires = "env_key_of")]
+    env_key: Option<PathBuf>,
     /// What else is known about the KMS's CVM, such as its guest agent's Info
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Evidence")]
     evidence: Vec<PathBuf>,
@@ -49,7 +55,8 @@ impl Run for Kms {
         let mut kms = match &self.url {
             Some(url) => {
                 sources.push(url.clone());
-                live::kms(url, &judge, context).await?
+                let asked = self.env_key_of.filter(|_| self.env_key.is_none());
+                live::kms(url, asked.map(|id| id.0), &judge, context).await?
             }
             None => KmsEvidence::new(),
         };
@@ -60,6 +67,14 @@ impl Run for Kms {
         if let Some(path) = &self.meta {
             sources.push(files::named(path));
             kms.meta = Some(files::read_text(path)?);
+        }
+        if let (Some(id), Some(path)) = (self.env_key_of, &self.env_key) {
+            sources.push(files::named(path));
+            kms.env_key = Some(EnvKeyEvidence::new(id.0, files::read_text(path)?));
+        }
+        if self.env_key_of.is_some() && kms.env_key.is_none() {
+            return Err(CliError::usage("the app's environment key is not there to be judged")
+                .hint("`--env-key FILE` reads it, `--url URL` asks the KMS for it"));
         }
         if sources.is_empty() {
             return Err(CliError::usage("nothing was said about where the evidence is")

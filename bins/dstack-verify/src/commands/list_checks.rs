@@ -73,7 +73,7 @@ impl ListChecks {
             context.out.json(&Document { schema: "dstack-verify/list-checks/v1", checks: rows })?;
             return Ok(ExitCode::Ok);
         }
-        let mut table = Table::new(["CHECK", "ABOUT", "PASSES WHEN"]);
+        let mut table = Table::new(["CHECK", "ABOUT", "PASSES WHEN"]).wrap_last();
         for row in rows {
             table.row([row.id, row.subject, row.title]);
         }

@@ -1,5 +1,7 @@
 //! Input that cannot be used: exit code 2, and words that help.
 
+use cli_support::testing;
+
 use crate::snapshot;
 use crate::world::{World, recorded};
 
@@ -104,11 +106,8 @@ fn command_lines_that_make_no_sense() {
 #[test]
 fn an_error_in_json_mode_is_one_line_of_json() {
     let world = World::new();
-    let output = world.command(&["app", "--json", "--evidence", "missing.json"]).output().unwrap();
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-    let document: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
-    assert_eq!(document["error"]["exit_code"], 2);
-    assert!(document["error"]["message"].as_str().unwrap().contains("missing.json"));
+    let error = testing::error_in_json(world.command(&["app", "--json", "--evidence", "missing.json"]));
+    assert!(error["message"].as_str().unwrap().contains("missing.json"));
 }
 
 /// What is damaged inside evidence is the report's to say: it is no error, and it is no yes.

@@ -198,6 +198,42 @@ fn the_recorded_kms() {
 }
 
 #[test]
+fn the_recorded_env_key() {
+    let world = World::new();
+    for name in ["meta", "env-key"] {
+        let exchange: serde_json::Value =
+            serde_json::from_str(&fixture(&format!("kms/{name}-v0.5.11.json"))).unwrap();
+        world.write(&format!("{name}.json"), exchange["response"].to_string());
+    }
+    let judged = |app: &str| {
+        let kms = ["kms", "--meta", "meta.json", "--env-key-of", app, "--env-key", "env-key.json"];
+        let (_, report) = world.report(&[&kms[..], &["--at", "2026-11-21T20:20:00Z"]].concat());
+        status(&report, "kms.env-key")
+    };
+    assert_eq!(judged(&"11".repeat(20)), "pass");
+    assert_eq!(judged(&"12".repeat(20)), "fail");
+    let without = world.run(&["kms", "--meta", "meta.json", "--env-key-of", &"11".repeat(20)]);
+    assert!(without.starts_with("code: 2\n") && without.contains("`--env-key FILE`"), "{without}");
+}
+
+/// The recorded challenge stands in the report data as it is.
+#[test]
+fn what_the_report_data_was_made_from() {
+    let world = World::new();
+    world.write_recorded();
+    let (_, report) = world.report(&["quote", "evidence/quote.json"]);
+    let meaning = report.meta().get("report data").cloned();
+    let data = recorded("get-quote")["report_data"].as_str().unwrap().to_owned();
+    world.write("content", hex::decode(&data).unwrap());
+    world.write("other", "good morning");
+    let quote = ["quote", "evidence/quote.json", "--content", "other", "--content", "content"];
+    let (_, report) = world.report(&quote);
+    let made = report.meta().get("report data").cloned();
+    assert_eq!(made.as_deref(), Some("the content itself, padded with zeros: content"), "{meaning:?}");
+    assert_ne!(made, meaning);
+}
+
+#[test]
 fn an_ingress_whose_list_is_not_the_quoted_one() {
     let world = World::new();
     world.write("evidence/quote.json", recorded("get-quote").to_string());

@@ -17,14 +17,8 @@ mod reach;
 mod update;
 mod world;
 
-/// Every file beside this one is a module of it: one that is forgotten would never run.
 #[test]
 fn no_file_is_forgotten() {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let main = std::fs::read_to_string(directory.join("main.rs")).unwrap();
-    for entry in std::fs::read_dir(&directory).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else { continue };
-        assert!(main.contains(&format!("mod {module};")), "{name} is not a module");
-    }
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    cli_support::testing::every_file_is_a_module(&package.join("tests/it"));
 }

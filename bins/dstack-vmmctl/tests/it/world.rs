@@ -1,21 +1,22 @@
 //! An emulated VMM, a directory to work in, and the program with nothing from the environment of the tests.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use cli_support::testing::{self, Sandbox};
 use dstack_emulator::{BootProfile, Builder, Emulator};
 use dstack_vmm_client::DstackVersion;
 use dstack_vmm_client::api::{PortMapping, VmConfiguration, VmInfo};
 use dstack_vmm_client::client::{Client, Condition, VmmApi, WaitOptions, wait_for};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// What belongs to one test.
 pub(crate) struct World {
     pub(crate) emulator: Emulator,
     runtime: Runtime,
-    dir: TempDir,
+    sandbox: Sandbox,
 }
 
 impl World {
@@ -31,33 +32,15 @@ impl World {
 
     /// A VMM that is different in some way.
     pub(crate) fn with(change: impl FnOnce(Builder) -> Builder) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["home", "run", "work"] {
-            std::fs::create_dir(dir.path().join(name)).unwrap();
+        let sandbox = Sandbox::within(env!("CARGO_BIN_EXE_dstack-vmmctl"), "work");
+        for name in ["home", "run"] {
+            std::fs::create_dir(sandbox.root().join(name)).unwrap();
         }
         let runtime = Runtime::new().unwrap();
         let boot = BootProfile::new().step_time(Duration::from_millis(5));
-        let builder = Emulator::builder().boot(boot).listen_unix(dir.path().join("vmm.sock"));
+        let builder = Emulator::builder().boot(boot).listen_unix(sandbox.root().join("vmm.sock"));
         let emulator = runtime.block_on(change(builder).start()).unwrap();
-        Self { emulator, runtime, dir }
-    }
-
-    /// The directory that everything is in.
-    pub(crate) fn root(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// The directory that the program runs in.
-    pub(crate) fn work(&self) -> PathBuf {
-        self.dir.path().join("work")
-    }
-
-    /// Writes a file into it.
-    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.work().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        path
+        Self { emulator, runtime, sandbox }
     }
 
     /// Writes a file that only its owner can read.
@@ -65,11 +48,6 @@ impl World {
         let path = self.write(name, text);
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         path
-    }
-
-    /// The text of a file in it.
-    pub(crate) fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.work().join(name)).unwrap()
     }
 
     /// `unix:` and the path of the socket.
@@ -136,15 +114,8 @@ impl World {
 
     /// The program, without a VMM named.
     pub(crate) fn bare(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dstack-vmmctl"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("LANG", "C.UTF-8")
-            .env("HOME", self.root().join("home"))
-            .env("XDG_RUNTIME_DIR", self.root().join("run"))
-            .current_dir(self.work())
-            .stdin(Stdio::null());
+        let mut command = self.sandbox.command(arguments);
+        command.env("HOME", self.root().join("home")).env("XDG_RUNTIME_DIR", self.root().join("run"));
         command
     }
 
@@ -162,23 +133,15 @@ impl World {
 
     /// Runs the program and gives its data as JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
-        let output = self.command(arguments).output().unwrap();
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
+        testing::json(&self.command(arguments).output().unwrap())
     }
+}
 
-    /// Exit code, stdout and stderr in one text, without what differs from run to run.
-    pub(crate) fn told(&self, output: &Output) -> String {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let code = output.status.code().map_or("none".to_owned(), |code| code.to_string());
-        let told =
-            format!("code: {code}\n--- stdout\n{}--- stderr\n{}", text(&output.stdout), text(&output.stderr));
-        self.steady(&told)
-    }
+impl Deref for World {
+    type Target = Sandbox;
 
-    /// A text without the directory of the test.
-    pub(crate) fn steady(&self, text: &str) -> String {
-        text.replace(self.root().to_str().unwrap(), "[dir]")
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
     }
 }
 

@@ -90,21 +90,24 @@ impl EventLog {
 /// have them.
 const fn event_type(number: u32) -> Option<&'static str> {
     Some(match number {
-        0x1 => "a part of the firmware",
-        0x4 => "a separator: what follows is measured by somebody else",
-        0x5 => "an action of the boot",
-        0x6 => "an event tag",
-        0xd => "an event of the initial program loader",
-        0xa => "configuration flags of the platform",
-        0x8000_0001 => "a variable of the firmware's settings",
-        0x8000_0002 => "a boot variable",
-        0x8000_0003 => "a boot services application: a boot loader or a kernel",
-        0x8000_0006 => "the partition table",
-        0x8000_0007 => "an action of the firmware",
-        0x8000_0008 => "a volume of the firmware",
-        0x8000_0009 => "the tables that the firmware was handed",
-        0x8000_000b => "the tables that the firmware was handed, second form",
-        0x8000_00e0 => "an authority that secure boot relied on",
+        0x1 => "a part of the firmware (EV_POST_CODE)",
+        0x4 => "a separator: what follows is measured by somebody else (EV_SEPARATOR)",
+        0x5 => "an action of the boot (EV_ACTION)",
+        0x6 => "an event tag (EV_EVENT_TAG)",
+        0xd => "an event of the initial program loader (EV_IPL)",
+        0xa => "configuration flags of the platform (EV_PLATFORM_CONFIG_FLAGS)",
+        0x8000_0001 => "a variable of the firmware's settings (EV_EFI_VARIABLE_DRIVER_CONFIG)",
+        0x8000_0002 => "a boot variable (EV_EFI_VARIABLE_BOOT)",
+        0x8000_0003 => {
+            "a boot services application: a boot loader or a kernel (EV_EFI_BOOT_SERVICES_APPLICATION)"
+        }
+        0x8000_0006 => "the partition table (EV_EFI_GPT_EVENT)",
+        0x8000_0007 => "an action of the firmware (EV_EFI_ACTION)",
+        0x8000_0008 => "a volume of the firmware (EV_EFI_PLATFORM_FIRMWARE_BLOB)",
+        0x8000_0009 => "the tables that the firmware was handed (EV_EFI_HANDOFF_TABLES)",
+        0x8000_000a => "a volume of the firmware, second form (EV_EFI_PLATFORM_FIRMWARE_BLOB2)",
+        0x8000_000b => "the tables that the firmware was handed, second form (EV_EFI_HANDOFF_TABLES2)",
+        0x8000_00e0 => "an authority that secure boot relied on (EV_EFI_VARIABLE_AUTHORITY)",
         _ => return None,
     })
 }
@@ -179,7 +182,7 @@ mod tests {
         assert_eq!(
             words,
             [
-                "0 firmware a volume of the firmware".to_owned(),
+                "0 firmware a volume of the firmware (EV_EFI_PLATFORM_FIRMWARE_BLOB)".to_owned(),
                 "1 dstack the set-up of the guest began".to_owned(),
                 "2 dstack cannot be read: the payload of app-id should have 20 bytes but has 1".to_owned(),
                 "3 dstack an event \"mine\" before system-ready that is not one of dstack's, with 2 bytes".to_owned(),

@@ -117,15 +117,16 @@ impl Document {
 
     fn show(&self, context: &mut Context) -> Result<(), CliError> {
         let mut table = match self.matches {
-            Some(_) => Table::new(["REGISTER", "ENTRIES", "REPLAYED", "QUOTE"]),
+            Some(_) => Table::new(["REGISTER", "ENTRIES", "QUOTE", "REPLAYED"]),
             None => Table::new(["REGISTER", "ENTRIES", "REPLAYED"]),
-        };
+        }
+        .wrap_last();
         for row in &self.registers {
             let entries = row.entries.to_string();
             match row.matches {
                 Some(matches) => {
                     let word = if matches { "the same" } else { "DIFFERENT" };
-                    table.row([row.register.as_str(), &entries, &row.replayed, word]);
+                    table.row([row.register.as_str(), &entries, word, &row.replayed]);
                 }
                 None => table.row([row.register.as_str(), &entries, &row.replayed]),
             }
