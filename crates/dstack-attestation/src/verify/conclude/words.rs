@@ -90,6 +90,7 @@ fn operator(outcome: &Outcome<'_>) -> String {
         ("operator.clock", "set the clock of the CVM"),
         ("operator.pre-launch", "have scripts of the app-compose run before the containers"),
         ("operator.images", "have other images run under the names in the app-compose"),
+        ("kms.meta.production", "let apps have keys by settings of the KMS that allow more than its policy"),
     ];
     let open: Vec<&str> = can
         .iter()
@@ -115,7 +116,7 @@ const fn refuted(aspect: Aspect) -> &'static str {
         Aspect::Code => "what runs is not what was named or shown, or the log does not tell",
         Aspect::Identity => "the evidence is of somebody else than was named",
         Aspect::Freshness => "the evidence does not answer the challenge, or is too old",
-        Aspect::Operator => "what the operator can do cannot be told from this evidence",
+        Aspect::Operator => "nothing here keeps the operator out",
     }
 }
 
